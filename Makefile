@@ -1,0 +1,28 @@
+# Needs Python 3.11 or newer and make; everything else is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+.PHONY: help setup demo test check
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(BIN)/.installed ## Install the tools into .venv
+
+$(BIN)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.13.9'
+	$(BIN)/uv pip install --quiet --group dev
+	@touch $@
+
+demo: setup ## Bake the default project, start it and call it (ONCE=1: then stop)
+	@$(BIN)/python scripts/demo.py $(if $(ONCE),--once)
+
+test: setup ## Bake every combination and run each one's own checks and tests
+	$(BIN)/pytest -n auto $(ARGS)
+
+check: setup ## The quick part: the template's sources, hooks, workflows and bakes
+	$(BIN)/ruff format --check hooks scripts tests
+	$(BIN)/ruff check hooks scripts tests
+	$(BIN)/pytest -n auto -m "not slow"

@@ -1,0 +1,69 @@
+"""Refuse answers that cannot give a working project, before a file is written.
+
+Each refusal is one line on stderr that says what to do, and exit code 1; cookiecutter then
+removes the folder it had made. Only `sys` and `keyword` are imported: a hook's imports are paid
+for at every bake.
+"""
+
+import keyword
+import sys
+
+SLUG = {{cookiecutter.project_slug | tojson}}
+TEXTS = {
+    "project_name": {{cookiecutter.project_name | tojson}},
+    "description": {{cookiecutter.description | tojson}},
+    "author_name": {{cookiecutter.author_name | tojson}},
+    "author_email": {{cookiecutter.author_email | tojson}},
+}
+
+SLUG_LENGTH = 63
+SLUG_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
+# Rendered again by `cruft update`, where they would be code.
+TEMPLATE_SYNTAX = ("{" * 2, "{%", "{#")
+# What a generated project installs, itself or through another package: a project of that name
+# would depend on itself.
+PACKAGES = frozenset(
+    """
+    annotated-doc annotated-types anyio ast-serialize certifi click colorama coverage deptry
+    execnet fastapi grimp h11 httpcore2 httptools httpx2 idna import-linter iniconfig librt
+    markdown-it-py mdurl mypy mypy-extensions opentelemetry-api packaging pathspec pluggy prek
+    pydantic pydantic-core pydantic-settings pygments pytest pytest-cov pytest-xdist
+    python-dotenv requirements-parser rich ruff starlette tomli truststore typing-extensions
+    typing-inspection uvicorn uvloop
+    """.split()
+)
+
+
+def is_control(char):
+    """Tell whether TOML and YAML refuse the character; white space becomes a blank."""
+    return (char < " " or "\x7f" <= char <= "\x9f") and not char.isspace()
+
+
+def problems():
+    """Yield what is wrong with the answers, a sentence each."""
+    if (
+        not 0 < len(SLUG) <= SLUG_LENGTH
+        or set(SLUG) - set(SLUG_CHARACTERS)
+        or SLUG[0] == "-"
+        or SLUG[-1] == "-"
+    ):
+        yield (
+            f"project_slug {SLUG!a} is not a host name label (RFC 1123): use 1 to 63 of "
+            "a-z, 0-9 and hyphens, with a letter or digit at both ends."
+        )
+    elif keyword.iskeyword(SLUG) or SLUG in sys.stdlib_module_names:
+        yield f"project_slug {SLUG!a} is a word of Python's own: choose another name."
+    elif SLUG in PACKAGES:
+        yield f"project_slug {SLUG!a} is a package that the project installs: choose another name."
+    for key, text in TEXTS.items():
+        if not text.strip():
+            yield f"{key} is empty: give it some text."
+        elif any(is_control(char) for char in text):
+            yield f"{key} contains a control character: remove it."
+        elif any(syntax in text for syntax in TEMPLATE_SYNTAX):
+            yield f"{key} contains template syntax ({' '.join(TEMPLATE_SYNTAX)}): remove it."
+
+
+for problem in problems():
+    print(f"Refused: {problem}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,133 @@
+"""Fixtures: bake a project, and run its own checks in an environment of what it declares."""
+
+import functools
+import hashlib
+import json
+import re
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cookiecutter.environment import StrictEnvironment
+from filelock import FileLock
+from template import CACHE, Bake, Project, checked, combinations, interpreter, run, skip
+
+RUNS = CACHE / "runs"
+
+# Jinja's compilation is three quarters of a bake, and every bake compiles the same sources.
+StrictEnvironment.compile = functools.cache(StrictEnvironment.compile)  # type: ignore[method-assign]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(RUNS, ignore_errors=True)
+        RUNS.mkdir(parents=True)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that wants `project` on every combination, one combination's tests together."""
+    if "project" in metafunc.fixturenames:
+        metafunc.parametrize(
+            "project",
+            [
+                pytest.param(answers, id=name, marks=pytest.mark.xdist_group(name))
+                for name, answers in combinations()
+            ],
+            indirect=True,
+        )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    results = [json.loads(path.read_text()) for path in RUNS.glob("*.json")]
+    if results:
+        stood_for = sum(len(result["combinations"]) for result in results)
+        terminalreporter.write_line(
+            f"own checks and tests: {len(results)} runs stand for {stood_for} combinations; "
+            f"{sum(result['tests'] for result in results)} generated tests passed"
+        )
+
+
+@pytest.fixture(scope="session")
+def bake(cookies_session: Any) -> Bake:  # noqa: ANN401 pytest-cookies has no types
+    """Bake a project, refusing an answer to a question that does not exist."""
+
+    @functools.cache
+    def bake_once(answers: frozenset[tuple[str, str]]) -> Project:
+        result = cookies_session.bake(extra_context=dict(answers))
+        assert result.exception is None, result.exception
+        return Project(result.project_path, dict(answers), result.context)
+
+    return lambda **answers: bake_once(frozenset(checked(answers).items()))
+
+
+@pytest.fixture(scope="session")
+def project(bake: Bake, request: pytest.FixtureRequest) -> Project:
+    """One combination, baked."""
+    return bake(**request.param)
+
+
+@pytest.fixture(scope="session")
+def environments(worker_id: str) -> Path:
+    """The folder of this worker's virtual environments, one for each Python."""
+    return CACHE / "environments" / worker_id
+
+
+OPENAPI = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
+
+
+def own_checks(project: Project, environments: Path) -> dict[str, Any]:
+    """Run the project's `make check`; return what it printed, its tests' number, its OpenAPI.
+
+    The environment holds only what the project declares: `uv sync` removes the rest.
+    """
+    version = project.context["python_version"]
+    python = interpreter(version)
+    if python is None:
+        missing = f"Python {version} is not installed"
+        # No package registry has this one; the matrix workflow covers it.
+        pytest.skip(missing) if version == "3.14" else skip(missing)
+    environment = environments / version
+    variables = {
+        "UV_PROJECT_ENVIRONMENT": str(environment),
+        "UV_PYTHON": python,
+        "UV_PYTHON_DOWNLOADS": "never",
+        "MYPY_CACHE_DIR": str(environment / ".mypy_cache"),
+        "RUFF_CACHE_DIR": str(environment / ".ruff_cache"),
+    }
+    output = run("make", "setup", "check", cwd=project.path, **variables)
+    return {
+        "output": output,
+        "tests": int(re.findall(r"(\d+) passed", output)[-1]),
+        "openapi": json.loads(
+            run("uv", "run", "python", "-c", OPENAPI, cwd=project.path, **variables)
+        ),
+        "combinations": [],
+    }
+
+
+def once(project: Project, environments: Path, name: str) -> dict[str, Any]:
+    """Return the result of the project's own checks, run once for projects with equal code."""
+    result_file = RUNS / f"{fingerprint(project)}.json"
+    with FileLock(f"{result_file}.lock"):
+        if result_file.exists():
+            result = json.loads(result_file.read_text())
+        else:
+            result = own_checks(project, environments)
+        result["combinations"].append(name)
+        result_file.write_text(json.dumps(result))
+    return result
+
+
+def fingerprint(project: Project) -> str:
+    """Return a digest of everything that the project's own checks read."""
+    digest = hashlib.sha256()
+    for file, text in project.texts():
+        if file == "pyproject.toml":
+            settings = tomllib.loads(text)
+            del settings["tool"]["cookiecutter"], settings["project"]["license"]
+            text = json.dumps(settings, sort_keys=True)  # noqa: PLW2901
+        if file.endswith((".py", ".toml")) or file.startswith((".env", "Makefile")):
+            digest.update(f"{file}\0{text}\0".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,188 @@
+"""What the template offers, read from its own files: no list is kept twice."""
+
+import ast
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from cookiecutter.environment import StrictEnvironment
+
+ROOT = Path(__file__).resolve().parents[1]
+TREE = ROOT / "{{cookiecutter.project_slug}}"
+CACHE = ROOT / ".cache"
+RUNNING_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text())
+CHOICES: dict[str, list[str]] = {
+    key: value
+    for key, value in QUESTIONS.items()
+    if isinstance(value, list) and not key.startswith("_")
+}
+# These change no code, so they are varied one at a time, on the default project.
+ALONE = ("license", "python_version")
+
+Answers = Mapping[str, str]
+
+
+def default_answers() -> dict[str, str]:
+    """Return the first choice of each option, with the Python that runs the tests."""
+    return {key: choices[0] for key, choices in CHOICES.items()} | {
+        "python_version": RUNNING_PYTHON
+    }
+
+
+def combinations() -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield a readable id and the answers of every combination, the refused ones left out."""
+    crossed = {key: choices for key, choices in CHOICES.items() if key not in ALONE}
+    for values in itertools.product(*crossed.values()):
+        yield "-".join(values), default_answers() | dict(zip(crossed, values, strict=True))
+    for key in ALONE:
+        for value in CHOICES[key]:
+            if value != default_answers()[key]:
+                yield f"default-{value}", default_answers() | {key: value}
+
+
+def checked(answers: Answers) -> dict[str, str]:
+    """Return the answers.
+
+    Raises:
+        KeyError: An answer has no question; cookiecutter itself would silently ignore it.
+        ValueError: An answer is none of its question's choices.
+    """
+    for key, value in answers.items():
+        if key not in QUESTIONS or key.startswith("_"):
+            message = f"{key!r} is no question of cookiecutter.json"
+            raise KeyError(message)
+        if key in CHOICES and value not in CHOICES[key]:
+            message = f"{value!r} is no choice of {key}: {CHOICES[key]}"
+            raise ValueError(message)
+    return dict(answers)
+
+
+@cache
+def _hook(name: str) -> str:
+    return (ROOT / "hooks" / f"{name}.py").read_text()
+
+
+def keep_if(context: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the rows of the hook's KEEP_IF as these answers decide them."""
+    environment = StrictEnvironment(context=context, **context["_jinja2_env_vars"])
+    rendered = environment.from_string(_hook("post_gen_project")).render(cookiecutter=context)
+    wanted = [
+        node
+        for node in ast.parse(rendered).body
+        if isinstance(node, ast.Assign) and all(t.id != "NEXT_STEPS" for t in node.targets)
+    ]
+    scope: dict[str, Any] = {}
+    exec(compile(ast.Module(wanted, []), "KEEP_IF", "exec"), scope)  # noqa: S102 our own hook
+    return scope["KEEP_IF"]
+
+
+def expected_files(context: Mapping[str, Any]) -> set[str]:
+    """Return the paths that a project of these answers holds, from the tree and KEEP_IF."""
+    dropped = [path for path, keep in keep_if(context).items() if not keep]
+    files = {
+        path.relative_to(TREE).as_posix()
+        for path in TREE.rglob("*")
+        if path.is_file() and not {"__pycache__", ".ruff_cache", ".mypy_cache"} & {*path.parts}
+    }
+    return {
+        file for file in files if not any(file == d or file.startswith(f"{d}/") for d in dropped)
+    }
+
+
+@dataclass(frozen=True)
+class Project:
+    """A baked project."""
+
+    path: Path
+    answers: dict[str, str]
+    context: Mapping[str, Any]
+
+    def files(self) -> list[str]:
+        """Return the paths of its files."""
+        return sorted(
+            path.relative_to(self.path).as_posix()
+            for path in self.path.rglob("*")
+            if path.is_file()
+        )
+
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Yield each file's path and content."""
+        for file in self.files():
+            yield file, (self.path / file).read_text(encoding="utf-8")
+
+
+Bake = Callable[..., Project]
+
+
+def run(*command: str | Path, cwd: Path, timeout: float = 600, **variables: str) -> str:
+    """Run a command, which must succeed, and return what it printed."""
+    unwanted = ("COV_", "COVERAGE_", "PYTEST_", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)} | variables
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    if done.returncode:
+        pytest.fail(f"{' '.join(map(str, command))} → {done.returncode}\n{output}", pytrace=False)
+    return output
+
+
+def cookiecutter(
+    output: Path, template: Path = ROOT, *options: str, **answers: str
+) -> subprocess.CompletedProcess[str]:
+    """Bake as a user does, from the command line; the home folder is a throw-away one."""
+    home = output.with_name(f"{output.name}-home")
+    home.mkdir(exist_ok=True)
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "cookiecutter", str(template), "--no-input", *options),
+            *("--output-dir", str(output)),
+            *(f"{key}={value}" for key, value in checked(answers).items()),
+        ],
+        env=os.environ | {"HOME": str(home), "USERPROFILE": str(home)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+def skip(reason: str) -> NoReturn:
+    """Skip for want of something on this machine; a failure where NO_SKIPS is set."""
+    if os.environ.get("NO_SKIPS"):
+        pytest.fail(f"may not be skipped here: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def interpreter(version: str) -> str | None:
+    """Return a Python of this minor version, from PATH or pyenv, if the machine has one."""
+    if version == RUNNING_PYTHON:
+        return sys.executable
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [shutil.which(f"python{version}"), *pyenv.glob(f"{version}.*/bin/python")]
+    for candidate in filter(None, found):
+        code = (
+            f"import sys; sys.exit(sys.version_info[:2] != {tuple(map(int, version.split('.')))})"
+        )
+        if not subprocess.run([candidate, "-c", code], capture_output=True, check=False).returncode:
+            return str(candidate)
+    return None

@@ -1,0 +1,161 @@
+"""What people answer: hostile text works, impossible answers are refused in one plain line."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import own_checks
+from packaging.requirements import Requirement
+from template import QUESTIONS, ROOT, RUNNING_PYTHON, Bake, cookiecutter, default_answers
+
+HOSTILE = {
+    "double quotes": 'say "hello" and ""',
+    "single quotes": "it's 'quoted' and '''tripled'''",
+    "backslashes": r"C:\new\table\x41 \N{DASH} \\",
+    "hash": "# no comment # {}",
+    "shell": "$(touch pwned) `id` ${HOME} %PATH% && ; | > <b>",
+    "tab and newline": "one\ttwo\nthree \r\n four",
+    "emoji": "🚀 👩‍👩‍👧 naïve ﬁ",
+    "right to left": "שלום \u202eevil\u202c مرحبا",
+    "long": "x" * 300,
+    "colon and braces": "key: [value] {a: b} } } - - *alias &anchor !tag | >",
+}
+TEXTS = ("project_name", "description", "author_name", "author_email")
+
+
+def collapsed(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_gives_a_working_project(bake: Bake, environments: Path, text: str) -> None:
+    project = bake(**default_answers(), **dict.fromkeys(TEXTS, text))
+
+    settings = tomllib.loads((project.path / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["project"]["description"] == collapsed(text)
+    assert settings["project"]["authors"] == [{"name": collapsed(text), "email": collapsed(text)}]
+    assert settings["tool"]["cookiecutter"]["project_name"] == collapsed(text)
+    assert collapsed(text) in (project.path / "LICENSE").read_text(encoding="utf-8")
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", project.path.name)
+    for file, content in project.texts():
+        if file.endswith(".py"):
+            ast.parse(content)
+        elif file.endswith((".yml", ".yaml")):
+            yaml.safe_load(content)
+    result = own_checks(project, environments)
+    assert result["tests"] > 10
+    assert result["openapi"]["info"]["description"] == collapsed(text)
+    assert not (project.path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("My Service", "my-service"),
+        ("  Überraschung & Größe  ", "uberraschung-grosse"),
+        ("🚀", "service"),
+        ("---", "service"),
+        ("a" * 62 + " b", "a" * 62),
+        ("x" * 300, "x" * 63),
+        ("2fast", "2fast"),
+    ],
+)
+def test_slug_is_a_host_name_label_made_from_the_name(bake: Bake, name: str, slug: str) -> None:
+    assert bake(project_name=name).path.name == slug
+
+
+REFUSED = {
+    "slug with a capital": ({"project_slug": "My-Service"}, "RFC 1123"),
+    "slug with an underscore": ({"project_slug": "my_service"}, "RFC 1123"),
+    "slug that starts with a hyphen": ({"project_slug": "-x"}, "RFC 1123"),
+    "slug that ends with a hyphen": ({"project_slug": "x-"}, "RFC 1123"),
+    "slug of 64 characters": ({"project_slug": "x" * 64}, "RFC 1123"),
+    "slug with a quote": ({"project_slug": 'x"y'}, "RFC 1123"),
+    "slug with a newline": ({"project_slug": "x\ny"}, "RFC 1123"),
+    "slug that is a keyword": ({"project_slug": "class"}, "Python's own"),
+    "slug that is a standard module": ({"project_slug": "json"}, "Python's own"),
+    "slug that is a dependency": ({"project_slug": "fastapi"}, "installs"),
+    "name that is a dependency": ({"project_name": "FastAPI"}, "installs"),
+    "empty name": ({"project_name": " "}, "empty"),
+    "empty author": ({"author_name": ""}, "empty"),
+    "escape character": ({"description": "a\x1b[31mred"}, "control character"),
+    "delete character": ({"author_name": "a\x7f"}, "control character"),
+    "C1 control": ({"description": "a\x9bb"}, "control character"),
+    "block syntax": ({"description": "a {% raw %}"}, "template syntax"),
+    "comment syntax": ({"author_name": "{# x"}, "template syntax"),
+    "expression from a block": ({"author_email": "{{ '{' ~ '{' }} x"}, "template syntax"),
+}
+
+
+@pytest.mark.parametrize(("answers", "reason"), REFUSED.values(), ids=REFUSED)
+def test_bad_answer_is_refused_in_one_line(
+    tmp_path: Path, answers: dict[str, str], reason: str
+) -> None:
+    done = cookiecutter(tmp_path, **answers)
+
+    refusals = [line for line in done.stderr.splitlines() if line.startswith("Refused: ")]
+    assert done.returncode == 1
+    assert len(refusals) == 1
+    assert reason in refusals[0]
+    assert refusals[0].endswith(".")
+    assert "Traceback" not in done.stderr
+    assert not any(tmp_path.iterdir())
+
+
+def test_next_steps_name_the_folder_and_the_commands(tmp_path: Path) -> None:
+    done = cookiecutter(tmp_path, project_name="Parcel Desk")
+
+    for word in (
+        "cd parcel-desk",
+        "git init",
+        "make setup",
+        "uv.lock",
+        "make dev",
+        "/docs",
+        "make check",
+    ):
+        assert word in done.stdout
+
+
+def test_unknown_answer_is_refused_by_the_tests_helper(bake: Bake) -> None:
+    with pytest.raises(KeyError, match="databse"):
+        bake(databse="sqlite")
+    with pytest.raises(ValueError, match="hexagonal"):
+        bake(structure="hexagonal")
+
+
+def test_every_answer_is_recorded(bake: Bake) -> None:
+    project = bake(**default_answers())
+    recorded = tomllib.loads((project.path / "pyproject.toml").read_text())["tool"]["cookiecutter"]
+
+    template = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert recorded.pop("version") == template["version"]
+    assert recorded == {key: project.context[key] for key in QUESTIONS if not key.startswith("_")}
+    assert recorded["python_version"] == RUNNING_PYTHON
+
+
+def test_every_choice_has_a_prompt() -> None:
+    prompts = QUESTIONS["__prompts__"]
+
+    for key, value in QUESTIONS.items():
+        if isinstance(value, list) and not key.startswith("_"):
+            assert set(prompts[key]) == {"__prompt__", *value}
+        elif not key.startswith("_"):
+            assert prompts[key]
+
+
+def test_names_of_dependencies_are_refused_as_slugs(bake: Bake) -> None:
+    hook = (ROOT / "hooks" / "pre_gen_project.py").read_text()
+    settings = tomllib.loads((bake(**default_answers()).path / "pyproject.toml").read_text())
+    groups = settings["dependency-groups"].values()
+    declared = [
+        *settings["project"]["dependencies"],
+        *(r for g in groups for r in g if isinstance(r, str)),
+    ]
+
+    missing = {Requirement(line).name for line in declared} - set(hook.split())
+    assert not missing

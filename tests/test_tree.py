@@ -1,0 +1,106 @@
+"""The template's own sources: valid Python and TOML as they stand, the same rules twice."""
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+from template import CHOICES, ROOT, TREE, Bake, default_answers, keep_if, run
+
+TRACES = tomllib.loads((ROOT / "tests" / "traces.toml").read_text())
+
+
+def test_tree_is_valid_python_and_toml() -> None:
+    python = [ast.parse(path.read_text()) for path in TREE.rglob("*.py")]
+    tables = [tomllib.loads(path.read_text()) for path in TREE.rglob("*.toml")]
+
+    assert len(python) > 10
+    assert tables
+
+
+def test_tree_is_clean_as_it_stands() -> None:
+    rules = ("--select", "E,F,UP,B,PL,SIM,RET", "--ignore", "E501,F811,PLR2004")
+
+    run("ruff", "check", "--no-cache", "--isolated", *rules, str(TREE), cwd=ROOT)
+
+
+def test_conditionals_are_one_level_deep() -> None:
+    for path in (path for path in TREE.rglob("*") if path.is_file()):
+        depth = 0
+        for line in path.read_text(encoding="utf-8").splitlines():
+            depth += line.strip().startswith("# {% if")
+            depth -= line.strip().startswith("# {% endif")
+            assert 0 <= depth <= 1, f"{path}: {line}"
+
+
+def test_every_path_of_keep_if_exists(bake: Bake) -> None:
+    rows = keep_if(bake(**default_answers()).context)
+
+    assert rows
+    for path in rows:
+        assert (TREE / path).exists(), path
+
+
+def test_every_choice_has_a_row_of_traces() -> None:
+    assert {key: set(row) for key, row in TRACES.items()} == {
+        key: set(choices) for key, choices in CHOICES.items()
+    }
+
+
+def test_every_word_of_a_choice_stands_in_its_project(bake: Bake) -> None:
+    for option, rows in TRACES.items():
+        for choice, words in rows.items():
+            project = bake(**default_answers() | {option: choice})
+            text = "\n".join(f"{file}\n{content}" for file, content in project.texts())
+            for word in words:
+                assert word in text or option == "python_version", f"{option}={choice}: {word}"
+
+
+def test_default_project_holds_the_listed_files(bake: Bake) -> None:
+    listed = (ROOT / "tests" / "golden" / "default.txt").read_text().splitlines()
+
+    assert bake(**default_answers()).files() == listed
+
+
+def test_same_answers_give_the_same_bytes(bake: Bake, tmp_path: Path) -> None:
+    from template import cookiecutter  # noqa: PLC0415
+
+    cookiecutter(tmp_path, **default_answers())
+    again = {path for path in (tmp_path / "my-service").rglob("*") if path.is_file()}
+
+    project = bake(**default_answers())
+    assert {
+        path.relative_to(tmp_path / "my-service").as_posix(): path.read_bytes() for path in again
+    } == {file: (project.path / file).read_bytes() for file in project.files()}
+
+
+def definitions(source: Path) -> dict[str, str]:
+    """Return the syntax tree of every top-level class, function and constant, by name."""
+    found = {}
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found[node.name] = ast.dump(node)
+        elif isinstance(node, ast.Assign):
+            found[ast.unparse(node.targets[0])] = ast.dump(node)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("flat", "modular"),
+    [
+        pytest.param("schemas.py", ["schemas/quotes.py"], id="schemas"),
+        pytest.param("quotes.py", ["services/quotes.py", "api/quotes.py"], id="rules and routes"),
+    ],
+)
+def test_both_structures_hold_the_same_code(flat: str, modular: list[str]) -> None:
+    in_modular: dict[str, str] = {}
+    for file in modular:
+        in_modular |= definitions(TREE / "app" / file)
+
+    assert definitions(TREE / "app" / flat) == in_modular
+
+
+def test_workflow_is_the_same_in_the_template_and_in_every_project() -> None:
+    workflow = ".github/workflows/ci.yml"
+
+    assert (ROOT / workflow).read_bytes() == (TREE / workflow).read_bytes()

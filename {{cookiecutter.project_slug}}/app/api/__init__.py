@@ -1,0 +1,8 @@
+"""The HTTP routes, a module per resource."""
+
+from fastapi import APIRouter
+
+from app.api import quotes
+
+router = APIRouter()
+router.include_router(quotes.router)

@@ -1,0 +1,1 @@
+"""The rules, a module per resource; they know nothing of HTTP."""
