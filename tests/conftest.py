@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from filelock import FileLock
 from template import CACHE, Bake, Project, checked, combinations, interpreter, run, skip
 
 RUNS = CACHE / "runs"
+OPENAPI = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
 
 # Jinja's compilation is three quarters of a bake, and every bake compiles the same sources.
 StrictEnvironment.compile = functools.cache(StrictEnvironment.compile)  # type: ignore[method-assign]
@@ -68,56 +70,63 @@ def project(bake: Bake, request: pytest.FixtureRequest) -> Project:
     return bake(**request.param)
 
 
+@dataclass(frozen=True)
+class Workshop:
+    """Runs commands of projects: one path and one environment a Python keep the caches warm."""
+
+    path: Path
+
+    def copy(self, project: Project) -> Path:
+        """Return the path of a fresh copy, so that the bake stays as it was made."""
+        copy = self.path / "project"
+        shutil.rmtree(copy, ignore_errors=True)
+        return shutil.copytree(project.path, copy)
+
+    def own_checks(self, project: Project) -> dict[str, Any]:
+        """Run the project's `make check`; return what it printed, its tests' number, its OpenAPI.
+
+        The environment holds only what the project declares: `uv sync` removes the rest.
+        """
+        version = project.context["python_version"]
+        python = interpreter(version)
+        if python is None:
+            missing = f"Python {version} is not installed"
+            # No package registry has this one; the matrix workflow covers it.
+            pytest.skip(missing) if version == "3.14" else skip(missing)
+        environment = self.path / version
+        copy = self.copy(project)
+        variables = {
+            "UV_PROJECT_ENVIRONMENT": str(environment),
+            "UV_PYTHON": python,
+            "UV_PYTHON_DOWNLOADS": "never",
+            "MYPY_CACHE_DIR": str(environment / ".mypy_cache"),
+        }
+        output = run("make", "setup", "check", cwd=copy, **variables)
+        openapi = run("uv", "run", "python", "-c", OPENAPI, cwd=copy, **variables)
+        return {
+            "output": output,
+            "tests": int(re.findall(r"(\d+) passed", output)[-1]),
+            "openapi": json.loads(openapi),
+            "combinations": [],
+        }
+
+    def own_checks_once(self, project: Project, name: str) -> dict[str, Any]:
+        """Return the result of `own_checks`, run once for all projects of equal code."""
+        result_file = RUNS / f"{fingerprint(project)}.json"
+        with FileLock(f"{result_file}.lock"):
+            if result_file.exists():
+                result = json.loads(result_file.read_text())
+            else:
+                result = self.own_checks(project)
+            result["combinations"].append(name)
+            result_file.write_text(json.dumps(result))
+        return result
+
+
 @pytest.fixture(scope="session")
-def environments(worker_id: str) -> Path:
-    """The folder of this worker's virtual environments, one for each Python."""
-    return CACHE / "environments" / worker_id
-
-
-OPENAPI = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
-
-
-def own_checks(project: Project, environments: Path) -> dict[str, Any]:
-    """Run the project's `make check`; return what it printed, its tests' number, its OpenAPI.
-
-    The environment holds only what the project declares: `uv sync` removes the rest.
-    """
-    version = project.context["python_version"]
-    python = interpreter(version)
-    if python is None:
-        missing = f"Python {version} is not installed"
-        # No package registry has this one; the matrix workflow covers it.
-        pytest.skip(missing) if version == "3.14" else skip(missing)
-    environment = environments / version
-    variables = {
-        "UV_PROJECT_ENVIRONMENT": str(environment),
-        "UV_PYTHON": python,
-        "UV_PYTHON_DOWNLOADS": "never",
-        "MYPY_CACHE_DIR": str(environment / ".mypy_cache"),
-        "RUFF_CACHE_DIR": str(environment / ".ruff_cache"),
-    }
-    output = run("make", "setup", "check", cwd=project.path, **variables)
-    return {
-        "output": output,
-        "tests": int(re.findall(r"(\d+) passed", output)[-1]),
-        "openapi": json.loads(
-            run("uv", "run", "python", "-c", OPENAPI, cwd=project.path, **variables)
-        ),
-        "combinations": [],
-    }
-
-
-def once(project: Project, environments: Path, name: str) -> dict[str, Any]:
-    """Return the result of the project's own checks, run once for projects with equal code."""
-    result_file = RUNS / f"{fingerprint(project)}.json"
-    with FileLock(f"{result_file}.lock"):
-        if result_file.exists():
-            result = json.loads(result_file.read_text())
-        else:
-            result = own_checks(project, environments)
-        result["combinations"].append(name)
-        result_file.write_text(json.dumps(result))
-    return result
+def workshop(worker_id: str) -> Workshop:
+    """Where this worker runs projects."""
+    return Workshop(CACHE / "workshops" / worker_id)
 
 
 def fingerprint(project: Project) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import own_checks
+from conftest import Workshop
 from packaging.requirements import Requirement
 from template import QUESTIONS, ROOT, RUNNING_PYTHON, Bake, cookiecutter, default_answers
 
@@ -32,7 +32,7 @@ def collapsed(text: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_text_gives_a_working_project(bake: Bake, environments: Path, text: str) -> None:
+def test_hostile_text_gives_a_working_project(bake: Bake, workshop: Workshop, text: str) -> None:
     project = bake(**default_answers(), **dict.fromkeys(TEXTS, text))
 
     settings = tomllib.loads((project.path / "pyproject.toml").read_text(encoding="utf-8"))
@@ -46,10 +46,10 @@ def test_hostile_text_gives_a_working_project(bake: Bake, environments: Path, te
             ast.parse(content)
         elif file.endswith((".yml", ".yaml")):
             yaml.safe_load(content)
-    result = own_checks(project, environments)
+    result = workshop.own_checks(project)
     assert result["tests"] > 10
     assert result["openapi"]["info"]["description"] == collapsed(text)
-    assert not (project.path / "pwned").exists()
+    assert not list(workshop.path.rglob("pwned"))
 
 
 @pytest.mark.parametrize(

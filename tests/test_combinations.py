@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import once
+from conftest import Workshop
 from openapi_spec_validator import validate
 from template import CHOICES, ROOT, Project, expected_files, run
 
@@ -77,9 +77,9 @@ def test_ruff_finds_nothing(project: Project) -> None:
 
 @pytest.mark.slow
 def test_own_checks_pass(
-    project: Project, environments: Path, request: pytest.FixtureRequest
+    project: Project, workshop: Workshop, request: pytest.FixtureRequest
 ) -> None:
-    result = once(project, environments, request.node.callspec.id)
+    result = workshop.own_checks_once(project, request.node.callspec.id)
 
     assert "All checks passed!" in result["output"]
     assert re.search(r"Success: no issues found in \d+ source files", result["output"])

@@ -1,0 +1,168 @@
+"""Does the suite notice? One thing of each kind is broken in a copy; a named test must fail."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from template import run
+from test_update import copy_of_the_template
+
+pytestmark = pytest.mark.slow
+
+TREE = "{{cookiecutter.project_slug}}"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A text of a file, what it becomes, and the test that must notice."""
+
+    file: str
+    old: str
+    new: str
+    noticed_by: str
+
+
+MUTATIONS = {
+    "an expression is left unrendered": Mutation(
+        f"{TREE}/Makefile",
+        "help: ##",
+        "{{ '{' }}{ leftover }{{ '}' }}: ##",
+        "test_combinations.py::test_nothing_is_left_unrendered[flat-none-none-none]",
+    ),
+    "a row of KEEP_IF is missing": Mutation(
+        "hooks/post_gen_project.py",
+        '    "app/api": STRUCTURE == "modular",\n',
+        "",
+        "test_combinations.py::test_no_word_of_another_choice_is_left[flat-none-none-none]",
+    ),
+    "a row of KEEP_IF has the wrong condition": Mutation(
+        "hooks/post_gen_project.py",
+        '"app/schemas.py": STRUCTURE == "flat"',
+        '"app/schemas.py": STRUCTURE == "modular"',
+        "test_tree.py::test_default_project_holds_the_listed_files",
+    ),
+    "a row of KEEP_IF names no file": Mutation(
+        "hooks/post_gen_project.py",
+        "KEEP_IF = {\n",
+        'KEEP_IF = {\n    "app/gone.py": True,\n',
+        "test_tree.py::test_every_path_of_keep_if_exists",
+    ),
+    "a word of another choice leaks": Mutation(
+        f"{TREE}/app/main.py",
+        '"""The composition root',
+        '"""See app/services. The composition root',
+        "test_combinations.py::test_no_word_of_another_choice_is_left[flat-none-none-none]",
+    ),
+    "a choice has no row of traces": Mutation(
+        "cookiecutter.json",
+        '"database": ["none"]',
+        '"database": ["none", "sqlite"]',
+        "test_tree.py::test_every_choice_has_a_row_of_traces",
+    ),
+    "a dependency is not used": Mutation(
+        f"{TREE}/pyproject.toml",
+        '    "click>=8.5",\n',
+        '    "click>=8.5",\n    "anyio>=4",\n',
+        "test_combinations.py::test_own_checks_pass[flat-none-none-none]",
+    ),
+    "a dependency is not declared": Mutation(
+        f"{TREE}/pyproject.toml",
+        '    "pydantic-settings>=2.16",\n',
+        "",
+        "test_combinations.py::test_own_checks_pass[flat-none-none-none]",
+    ),
+    "a file is not formatted": Mutation(
+        f"{TREE}/app/core/health.py",
+        '"ok"] = "ok"',
+        '"ok"]   =   "ok"',
+        "test_combinations.py::test_ruff_finds_nothing[flat-none-none-none]",
+    ),
+    "a blank line too many": Mutation(
+        f"{TREE}/README.md",
+        "## Test it\n",
+        "\n\n## Test it\n",
+        "test_combinations.py::test_text_has_no_scars[flat-none-none-none]",
+    ),
+    "a type is wrong": Mutation(
+        f"{TREE}/app/core/health.py",
+        "-> Health:",
+        "-> int:",
+        "test_combinations.py::test_own_checks_pass[flat-none-none-none]",
+    ),
+    "an import goes up": Mutation(
+        f"{TREE}/app/core/health.py",
+        "from pydantic import BaseModel\n",
+        "from pydantic import BaseModel\n\nfrom app import schemas as schemas\n",
+        "test_combinations.py::test_own_checks_pass[flat-none-none-none]",
+    ),
+    "a generated test fails": Mutation(
+        f"{TREE}/tests/integration/test_quotes.py",
+        '"price": "7.50"',
+        '"price": "7.51"',
+        "test_combinations.py::test_own_checks_pass[flat-none-none-none]",
+    ),
+    "the structures differ": Mutation(
+        f"{TREE}/app/quotes.py",
+        'PRICE_PER_KILOGRAM = Decimal("1.20")',
+        'PRICE_PER_KILOGRAM = Decimal("1.30")',
+        "test_tree.py::test_both_structures_hold_the_same_code[rules and routes]",
+    ),
+    "a test bakes with an unknown key": Mutation(
+        "tests/test_tree.py",
+        'listed = (ROOT / "tests"',
+        'bake(databse="none")\n    listed = (ROOT / "tests"',
+        "test_tree.py::test_default_project_holds_the_listed_files",
+    ),
+    "a pin of an action is loose": Mutation(
+        f"{TREE}/.github/workflows/ci.yml",
+        "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
+        "actions/checkout@v7",
+        "test_workflows.py::test_zizmor_finds_nothing[project]",
+    ),
+    "the slug is not checked": Mutation(
+        "hooks/pre_gen_project.py",
+        "or set(SLUG) - set(SLUG_CHARACTERS)",
+        "",
+        "test_answers.py::test_bad_answer_is_refused_in_one_line[slug with a capital]",
+    ),
+    "text is not escaped": Mutation(
+        f"{TREE}/pyproject.toml",
+        'description = "{{ cookiecutter.__description }}"',
+        'description = "{{ cookiecutter.__description_text }}"',
+        "test_answers.py::test_hostile_text_gives_a_working_project[double quotes]",
+    ),
+}
+
+
+@pytest.fixture
+def breaking(tmp_path: Path) -> Callable[[Mutation], str]:
+    """Run the mutation's test in a copy of the template that has it; return pytest's output."""
+
+    def breaking(mutation: Mutation) -> str:
+        copy = copy_of_the_template(tmp_path / "template")
+        source = (copy / mutation.file).read_text()
+        assert source.count(mutation.old) >= 1, "the mutation no longer applies"
+        (copy / mutation.file).write_text(source.replace(mutation.old, mutation.new))
+        # Exit code 1, tests failed, is what is wanted; any other is an error here.
+        code = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]) != 1)"
+        test = f"tests/{mutation.noticed_by}"
+        return run(sys.executable, "-c", code, "-q", "--tb=line", test, cwd=copy)
+
+    return breaking
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS)
+def test_mutation_is_noticed(mutation: Mutation, breaking: Callable[[Mutation], str]) -> None:
+    output = breaking(mutation)
+
+    assert f"FAILED tests/{mutation.noticed_by}" in output
+    assert "1 failed" in output
+
+
+def test_an_unbroken_copy_passes(breaking: Callable[[Mutation], str]) -> None:
+    unbroken = Mutation("README.md", "", "", "test_tree.py")
+
+    with pytest.raises(pytest.fail.Exception, match="passed"):
+        breaking(unbroken)
