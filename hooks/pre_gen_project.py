@@ -24,12 +24,17 @@ TEMPLATE_SYNTAX = ("{" * 2, "{%", "{#")
 # would depend on itself.
 PACKAGES = frozenset(
     """
-    annotated-doc annotated-types anyio ast-serialize certifi click colorama coverage deptry
-    execnet fastapi grimp h11 httpcore2 httptools httpx2 idna import-linter iniconfig librt
-    markdown-it-py mdurl mypy mypy-extensions opentelemetry-api packaging pathspec pluggy prek
+    annotated-doc annotated-types anyio ast-serialize async-timeout certifi
+    charset-normalizer click colorama coverage deprecated deptry execnet fastapi
+    googleapis-common-protos grimp h11 httpcore2 httptools httpx2 httpx2-jsfetch idna
+    import-linter iniconfig librt limits markdown-it-py mdurl mypy mypy-extensions
+    opentelemetry-api opentelemetry-exporter-http-transport
+    opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common
+    opentelemetry-exporter-otlp-proto-http opentelemetry-proto opentelemetry-sdk
+    opentelemetry-semantic-conventions orjson packaging pathspec pluggy prek protobuf
     pydantic pydantic-core pydantic-settings pygments pytest pytest-cov pytest-xdist
-    python-dotenv requirements-parser rich ruff starlette tomli truststore typing-extensions
-    typing-inspection uvicorn uvloop
+    python-dotenv redis requests requirements-parser rich ruff starlette structlog tomli
+    truststore typing-extensions typing-inspection urllib3 uvicorn uvloop wrapt
     """.split()
 )
 

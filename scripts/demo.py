@@ -43,7 +43,7 @@ def main() -> None:
         try:
             wait_for(server)
             call("/api/v1/health")
-            call("/api/v1/quotes/DE", {"weight_grams": 2500})
+            call("/api/v1/quotes/DE", {"weight_grams": 3000})
             say(f"works, {time.monotonic() - started:.0f} s after the start")
             if "--once" in sys.argv:
                 return

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import os
 import re
 import shutil
 import tomllib
@@ -82,8 +83,10 @@ class Workshop:
         shutil.rmtree(copy, ignore_errors=True)
         return shutil.copytree(project.path, copy)
 
-    def own_checks(self, project: Project) -> dict[str, Any]:
-        """Run the project's `make check`; return what it printed, its tests' number, its OpenAPI.
+    def own_checks(self, project: Project, *targets: str) -> dict[str, Any]:
+        """Run the project's `make setup check`, or other targets.
+
+        Returns what it printed, how many tests passed, and the project's OpenAPI document.
 
         The environment holds only what the project declares: `uv sync` removes the rest.
         """
@@ -101,11 +104,11 @@ class Workshop:
             "UV_PYTHON_DOWNLOADS": "never",
             "MYPY_CACHE_DIR": str(environment / ".mypy_cache"),
         }
-        output = run("make", "setup", "check", cwd=copy, **variables)
+        output = run("make", *(targets or ("setup", "check")), cwd=copy, **variables)
         openapi = run("uv", "run", "python", "-c", OPENAPI, cwd=copy, **variables)
         return {
             "output": output,
-            "tests": int(re.findall(r"(\d+) passed", output)[-1]),
+            "tests": sum(map(int, re.findall(r"(\d+) passed", output)[-1:])),
             "openapi": json.loads(openapi),
             "combinations": [],
         }
@@ -125,8 +128,8 @@ class Workshop:
 
 @pytest.fixture(scope="session")
 def workshop(worker_id: str) -> Workshop:
-    """Where this worker runs projects."""
-    return Workshop(CACHE / "workshops" / worker_id)
+    """Where this worker runs projects; the runs of the mutations borrow it."""
+    return Workshop(Path(os.environ.get("WORKSHOP", CACHE / "workshops" / worker_id)))
 
 
 def fingerprint(project: Project) -> str:

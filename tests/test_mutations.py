@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import Workshop
 from template import run
 from test_update import copy_of_the_template
 
@@ -64,7 +65,7 @@ MUTATIONS = {
     "a dependency is not used": Mutation(
         f"{TREE}/pyproject.toml",
         '    "click>=8.5",\n',
-        '    "click>=8.5",\n    "anyio>=4",\n',
+        '    "click>=8.5",\n    "anyio>=4.16",\n',
         "test_combinations.py::test_own_checks_pass[flat-none-none-none]",
     ),
     "a dependency is not declared": Mutation(
@@ -75,8 +76,8 @@ MUTATIONS = {
     ),
     "a file is not formatted": Mutation(
         f"{TREE}/app/core/health.py",
-        '"ok"] = "ok"',
-        '"ok"]   =   "ok"',
+        'status: Literal["ok"] = "ok"',
+        'status: Literal["ok"]   =   "ok"',
         "test_combinations.py::test_ruff_finds_nothing[flat-none-none-none]",
     ),
     "a blank line too many": Mutation(
@@ -87,26 +88,26 @@ MUTATIONS = {
     ),
     "a type is wrong": Mutation(
         f"{TREE}/app/core/health.py",
-        "-> Health:",
-        "-> int:",
+        "async def get_health() -> Health:",
+        "async def get_health() -> int:",
         "test_combinations.py::test_own_checks_pass[flat-none-none-none]",
     ),
     "an import goes up": Mutation(
         f"{TREE}/app/core/health.py",
-        "from pydantic import BaseModel\n",
-        "from pydantic import BaseModel\n\nfrom app import schemas as schemas\n",
+        "from app.core.errors import",
+        "from app import schemas as schemas\nfrom app.core.errors import",
         "test_combinations.py::test_own_checks_pass[flat-none-none-none]",
     ),
     "a generated test fails": Mutation(
-        f"{TREE}/tests/integration/test_quotes.py",
-        '"price": "7.50"',
-        '"price": "7.51"',
+        f"{TREE}/tests/unit/test_quotes.py",
+        '(1, False, "4.90")',
+        '(1, False, "4.91")',
         "test_combinations.py::test_own_checks_pass[flat-none-none-none]",
     ),
     "the structures differ": Mutation(
         f"{TREE}/app/quotes.py",
-        'PRICE_PER_KILOGRAM = Decimal("1.20")',
-        'PRICE_PER_KILOGRAM = Decimal("1.30")',
+        'Decimal("4.90")',
+        'Decimal("4.80")',
         "test_tree.py::test_both_structures_hold_the_same_code[rules and routes]",
     ),
     "a test bakes with an unknown key": Mutation(
@@ -137,7 +138,7 @@ MUTATIONS = {
 
 
 @pytest.fixture
-def breaking(tmp_path: Path) -> Callable[[Mutation], str]:
+def breaking(tmp_path: Path, workshop: Workshop) -> Callable[[Mutation], str]:
     """Run the mutation's test in a copy of the template that has it; return pytest's output."""
 
     def breaking(mutation: Mutation) -> str:
@@ -148,7 +149,11 @@ def breaking(tmp_path: Path) -> Callable[[Mutation], str]:
         # Exit code 1, tests failed, is what is wanted; any other is an error here.
         code = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]) != 1)"
         test = f"tests/{mutation.noticed_by}"
-        return run(sys.executable, "-c", code, "-q", "--tb=line", test, cwd=copy)
+        return run(
+            *(sys.executable, "-c", code, "-q", "--tb=line", test),
+            cwd=copy,
+            WORKSHOP=str(workshop.path),
+        )
 
     return breaking
 

@@ -28,7 +28,7 @@ def test_demo_bakes_starts_and_calls_the_default_project() -> None:
     )
 
     assert "GET /api/v1/health 200" in output
-    assert '"price":"7.50"' in output
+    assert '"price":"8.65"' in output
     assert "works" in output
 
 

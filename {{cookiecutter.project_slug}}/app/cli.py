@@ -1,42 +1,68 @@
-"""The commands of `uv run manage`."""
+"""`manage`: run the service, write its OpenAPI document."""
+
+import json
+import sys
+from typing import Never, TextIO
 
 import click
 import uvicorn
-from pydantic import ValidationError
+from pydantic_settings import SettingsError
+from structlog import get_logger
 
-from app.core.config import Settings
+from app.core.config import Settings, load_settings
+from app.core.logging import configure_logging
+from app.main import create_app
 
 
 @click.group()
 def main() -> None:
-    """Run and look after the service."""
+    """Manage the service."""
 
 
 @main.command()
-@click.option("--reload", is_flag=True, help="Restart when the code changes.")
-def serve(*, reload: bool) -> None:
-    """Serve the API on HOST and PORT."""
-    settings = load_settings()
+@click.option("--reload", is_flag=True, help="Restart when the code changes (local only).")
+def serve(reload: bool) -> None:
+    """Serve until SIGTERM or SIGINT; requests in flight get SHUTDOWN_TIMEOUT to finish, or 503.
+
+    Exit status: 1 if the settings do not allow a start, 3 if the start fails, else uvicorn's:
+    after SIGTERM 143 (with several workers 0), after SIGINT 0.
+    """
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        refuse(str(error))
+    if reload and settings.environment != "local":
+        refuse("--reload: only with ENVIRONMENT=local")
+    configure_logging(settings.log_level, local=settings.environment == "local")
     uvicorn.run(
         "app.main:create_app",
         factory=True,
         host=settings.host,
         port=settings.port,
+        workers=settings.workers,
         reload=reload,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
         server_header=False,
+        forwarded_allow_ips=[str(network) for network in settings.forwarded_allow_ips],
+        # Longer than the idle time of the usual proxies, or they send into a closing connection.
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
     )
 
 
-def load_settings() -> Settings:
-    """Read the settings.
+@main.command()
+@click.argument("output", type=click.File("w", encoding="utf-8"), default="-")
+def openapi(output: TextIO) -> None:
+    """Write the OpenAPI document to OUTPUT, which is stdout unless said."""
+    # The defaults, not this machine's settings: the document is the same everywhere.
+    document = create_app(Settings.model_construct()).openapi()
+    output.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
-    Raises:
-        click.ClickException: A setting is wrong; the message names its variable, not its value.
-    """
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        variable = str(first["loc"][0]).upper() if first["loc"] else "Settings"
-        message = f"{variable}: {first['msg']}"
-        raise click.ClickException(message) from None
+
+def refuse(reason: str) -> Never:
+    """Say in one line on stderr why there is no start, and exit with status 1."""
+    configure_logging(stream=sys.stderr)
+    get_logger("app.cli").critical("invalid_settings", reason=reason)
+    sys.exit(1)

@@ -1,8 +1,12 @@
-"""The composition root: the only module that knows every part."""
+"""The composition root: puts the parts together, and is the only module that knows them all."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import metadata
+from typing import Any
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 # {% if cookiecutter.structure == "modular" %}
 from app import api
@@ -10,33 +14,73 @@ from app import api
 from app import quotes
 # {% endif %}
 from app.core import health
-from app.core.config import Settings
+from app.core.config import Settings, load_settings
+from app.core.docs import OPENAPI_URL, add_documentation
+from app.core.errors import ERROR_HANDLERS, Problem, declare_problems
+from app.core.logging import configure_logging
+from app.core.middleware import Envelope
+from app.core.rate_limit import RateLimiter
 
+DISTRIBUTION = "{{ cookiecutter.project_slug }}"
 API_PREFIX = "/api/v1"
 
 
+class Service(FastAPI):
+    """FastAPI inside our middleware."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return FastAPI's stack wrapped as a whole, its own error pages included."""
+        return Envelope(super().build_middleware_stack(), self.state.settings)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document with every error declared."""
+        return declare_problems(super().openapi())
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open what must be closed again, and close it."""
+    url = app.state.settings.redis_url
+    async with aclosing(RateLimiter(str(url.get_secret_value()) if url else None)) as limiter:
+        app.state.rate_limiter = limiter
+        yield
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Build the application.
+    """Return the application.
 
-    Args:
-        settings: Taken from the environment when not given.
-
-    Raises:
-        pydantic.ValidationError: A setting is missing or has a bad value.
+    Without `settings` it is the application of this process: it reads the settings and takes over
+    the log. Raises SettingsError.
     """
-    settings = settings or Settings()
-    about = metadata("{{ cookiecutter.project_slug }}")
-    app = FastAPI(
-        title=about["Name"],
+    if settings is None:
+        settings = load_settings()
+        configure_logging(settings.log_level, local=settings.environment == "local")
+    about = metadata(DISTRIBUTION)
+    app = Service(
+        title=DISTRIBUTION,
         version=about["Version"],
         description=about["Summary"],
         debug=settings.debug,
+        lifespan=lifespan,
+        openapi_url=OPENAPI_URL if settings.docs_enabled else None,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
+        max_body_size=settings.max_body_bytes,
+        exception_handlers=ERROR_HANDLERS,
+        responses={"default": {"model": Problem}},
+        generate_unique_id_function=lambda route: route.name,
+        # Not its logs: they hold the messages of exceptions.
+        telemetry={"auto_configure": settings.otel_enabled, "logs": False},
     )
+    app.state.settings = settings
+    app.state.readiness_checks = {}
     app.include_router(health.router, prefix=API_PREFIX)
     # {% if cookiecutter.structure == "modular" %}
     app.include_router(api.router, prefix=API_PREFIX)
     # {% else %}
     app.include_router(quotes.router, prefix=API_PREFIX)
     # {% endif %}
+    if settings.docs_enabled:
+        add_documentation(app)
     return app

@@ -1,32 +1,36 @@
-"""Shipping quotes: the routes and the rules behind them."""
+"""Shipping quotes: a resource without a store."""
 
 from decimal import Decimal
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 
-from app.schemas import Country, QuoteCreate, QuoteRead
+from app.core.errors import BusinessRuleError, Problem
+from app.schemas import QuoteCreate, QuoteRead
 
-BASE_PRICE = Decimal("4.50")
-PRICE_PER_KILOGRAM = Decimal("1.20")
-EXPRESS_FACTOR = 2
+EXPRESS_MAX_GRAMS = 10_000
+Country = Annotated[
+    str, Path(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2", examples=["DE"])
+]
 
 router = APIRouter(prefix="/quotes", tags=["quotes"])
 
 
-@router.post("/{country}")
-async def create_quote(country: Country, body: QuoteCreate, *, express: bool = False) -> QuoteRead:
-    """Say what a parcel to a country costs."""
-    return price_parcel(country, body, express=express)
+@router.post("/{country}", responses={400: {"model": Problem}})
+async def create_quote(country: Country, parcel: QuoteCreate, express: bool = False) -> QuoteRead:
+    """Price a parcel to a country."""
+    return quote_parcel(country, parcel.weight_grams, express=express)
 
 
-def price_parcel(country: str, parcel: QuoteCreate, *, express: bool) -> QuoteRead:
-    """Return the price in euros, rounded to the cent."""
-    price = BASE_PRICE + PRICE_PER_KILOGRAM * parcel.weight_grams / 1000
-    if express:
-        price *= EXPRESS_FACTOR
+def quote_parcel(country: str, weight_grams: int, *, express: bool) -> QuoteRead:
+    """Return the quote in euros; BusinessRuleError if an express parcel weighs over 10 kg."""
+    if express and weight_grams > EXPRESS_MAX_GRAMS:
+        raise BusinessRuleError("Express is not offered above 10 kg.")
+    price = (Decimal("4.90") + Decimal("0.00125") * weight_grams) * (2 if express else 1)
     return QuoteRead(
         country=country,
         express=express,
-        weight_grams=parcel.weight_grams,
+        weight_grams=weight_grams,
         price=price.quantize(Decimal("0.01")),
+        currency="EUR",
     )

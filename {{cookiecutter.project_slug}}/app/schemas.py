@@ -1,27 +1,25 @@
-"""What goes in and out over HTTP."""
+"""Shapes of requests and answers."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field
 
-# ISO 3166-1 alpha-2
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+from app.core.schemas import RequestSchema
 
 
-class QuoteCreate(BaseModel):
-    """The parcel to be sent."""
+class QuoteCreate(RequestSchema):
+    """A parcel to be priced."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    weight_grams: int = Field(ge=1, le=30_000)
+    weight_grams: Annotated[int, Field(strict=True, ge=1, le=30_000, examples=[1200])]
+    reference: Annotated[str, Field(max_length=100, examples=["order 4711"])] | None = None
 
 
 class QuoteRead(BaseModel):
-    """A price and what it was computed from."""
+    """The price of a parcel."""
 
-    country: Country
+    country: Annotated[str, Field(examples=["DE"])]
     express: bool
     weight_grams: int
-    price: Decimal
-    currency: Literal["EUR"] = "EUR"
+    price: Annotated[Decimal, Field(examples=["14.80"])]
+    currency: str

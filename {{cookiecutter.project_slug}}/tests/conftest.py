@@ -1,35 +1,121 @@
-"""Fixtures that every test may use."""
+"""Applications, clients and logs for tests: each with settings of its own, none from outside."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import io
+import json
+import logging
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import pytest
-from fastapi import FastAPI
+import structlog
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from httpx2 import ASGITransport, AsyncClient
 
 from app.core.config import Settings
+from app.core.logging import configure_logging, log_context
 from app.main import create_app
 
+ORIGIN = "https://good.example"
+CLIENT = ("203.0.113.7", 50000)
 
-@pytest.fixture(scope="session")
+MakeSettings = Callable[..., Settings]
+Connect = Callable[[FastAPI], AbstractAsyncContextManager[AsyncClient]]
+LogLines = Callable[[], list[dict[str, Any]]]
+
+router = APIRouter()
+
+
+@router.get("/crash")
+async def crash() -> None:
+    raise ValueError("a canary in the exception")
+
+
+@router.get("/text")
+async def send_text(size: int = 5000, cache: str = "private") -> PlainTextResponse:
+    return PlainTextResponse("x" * size, headers={"Cache-Control": cache})
+
+
+@router.get("/stream")
+async def stream_forever() -> StreamingResponse:
+    async def count() -> AsyncIterator[bytes]:
+        while True:
+            yield b"tick"
+            await asyncio.sleep(0)
+
+    return StreamingResponse(count(), media_type="text/event-stream")
+
+
+@router.get("/user")
+def name_user() -> None:
+    # A sync route, so in a thread: the field must reach the access record all the same.
+    context = log_context.get()
+    assert context is not None
+    context["user_id"] = "u1"
+
+
+@pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
 
 
 @pytest.fixture
-def settings() -> Settings:
-    return Settings(_env_file=None, environment="test")
+def make_settings() -> MakeSettings:
+    def make(**values: Any) -> Settings:
+        defaults = {"environment": "test", "cors_origins": [ORIGIN]}
+        return Settings(_env_file=None, **(defaults | values))
+
+    return make
 
 
 @pytest.fixture
-def app(settings: Settings) -> FastAPI:
-    return create_app(settings)
+def make_app(make_settings: MakeSettings) -> Callable[..., FastAPI]:
+    def make(**values: Any) -> FastAPI:
+        app = create_app(make_settings(**values))
+        app.include_router(router, include_in_schema=False)
+        return app
+
+    return make
 
 
 @pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    """A client of the started application."""
-    async with (
-        app.router.lifespan_context(app),
-        AsyncClient(transport=ASGITransport(app), base_url="http://test") as client,
-    ):
+def connect() -> Connect:
+    @asynccontextmanager
+    async def enter(app: FastAPI) -> AsyncIterator[AsyncClient]:
+        transport = ASGITransport(app, client=CLIENT)
+        async with (
+            app.router.lifespan_context(app),
+            AsyncClient(transport=transport, base_url="http://localhost") as client,
+        ):
+            yield client
+
+    return enter
+
+
+@pytest.fixture
+async def client(make_app: Callable[..., FastAPI], connect: Connect) -> AsyncIterator[AsyncClient]:
+    async with connect(make_app()) as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def log_lines() -> Iterator[LogLines]:
+    """Take over the log as production does, and give back the lines so far as JSON."""
+    root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
+    handlers, level = root.handlers[:], root.level
+    stream = io.TextIOWrapper(io.BytesIO())
+    configure_logging(stream=stream)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # the client's own lines
+
+    def read() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in stream.buffer.getvalue().decode().splitlines()]
+
+    yield read
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+    sys.excepthook, threading.excepthook = hooks
+    root.handlers, root.level = handlers, level

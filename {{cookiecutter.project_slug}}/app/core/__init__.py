@@ -1,1 +1,1 @@
-"""What every part of the service rests on; knows no resource."""
+"""What every part stands on: settings, errors, logs, middleware, limits, health."""

@@ -1,17 +1,92 @@
-"""Settings, from environment variables and an optional `.env` file."""
+"""Settings: all that the service can be told, by the environment, `.env` or secret files."""
 
-from typing import Literal
+import json
+import os
+import re
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    RedisDsn,
+    Secret,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+
+PLACEHOLDER = re.compile(r"change.?(me|this)|placeholder|:(secret|password)@", re.IGNORECASE)
+
+
+def split_items(value: object) -> object:
+    """Return the items of `a, b` (CSV) or `["a", "b"]` (JSON), and other types unchanged."""
+    if not isinstance(value, str):
+        return value
+    if value.startswith("["):
+        return json.loads(value)
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+T = TypeVar("T")
+Items = Annotated[list[T], NoDecode, BeforeValidator(split_items)]
+HostName = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])$")]
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[a-z0-9.\[\]:-]+)$")]
 
 
 class Settings(BaseSettings):
-    """Every setting of the service; the variable is the field's name in capitals."""
+    """One field a variable; `.env.example` says what each is for."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
 
     environment: Literal["local", "test", "production"] = "local"
     debug: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    docs_enabled: bool = Field(default_factory=lambda known: known["environment"] != "production")
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
+    shutdown_timeout: int = Field(default=20, ge=1, le=3600)
+    allowed_hosts: Items[HostName] = ["localhost", "127.0.0.1", "[::1]"]
+    cors_origins: Items[Origin] = []
+    forwarded_allow_ips: Items[IPvAnyNetwork] = []
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1)
+    rate_limit_per_minute: int = Field(default=0, ge=0)
+    redis_url: Secret[RedisDsn] | None = None
+    otel_enabled: bool = False
+
+    @model_validator(mode="after")
+    def refuse_unsafe_values(self) -> Self:
+        """Name every value at once that its environment must not have (OWASP ASVS 5.0, 13.4)."""
+        production = self.environment == "production"
+        # The default names this machine, which is never what production is called.
+        hosts = self.allowed_hosts if "allowed_hosts" in self.model_fields_set else []
+        redis_url = str(self.redis_url.get_secret_value()) if self.redis_url else ""
+        refusals = {
+            "DEBUG: only with ENVIRONMENT=local": self.debug and self.environment != "local",
+            "ALLOWED_HOSTS: must be set, not to *": production and (not hosts or "*" in hosts),
+            "CORS_ORIGINS: must not be *": production and "*" in self.cors_origins,
+            "REDIS_URL: holds a placeholder": production and PLACEHOLDER.search(redis_url),
+        }
+        if found := [refusal for refusal, applies in refusals.items() if applies]:
+            raise ValueError("; ".join(found))
+        return self
+
+
+def load_settings() -> Settings:
+    """Return the settings of this process; the environment wins over `.env`, `.env` over files.
+
+    Files are named like variables and lie in `SECRETS_DIR`. Raises SettingsError, which names
+    every variable that does not allow a start, and no value.
+    """
+    try:
+        return Settings(_secrets_dir=os.environ.get("SECRETS_DIR"))
+    except ValidationError as error:
+        findings = [
+            f"{str(next(iter(finding['loc']), '')).upper()}: {finding['msg']}"
+            for finding in error.errors(include_input=False)
+            if finding["type"] != "default_factory_not_called"
+        ]
+        raise SettingsError("; ".join(findings).replace(": Value error, ", "")) from None

@@ -1,1 +1,1 @@
-"""What goes in and out over HTTP, a module per resource."""
+"""Shapes of requests and answers, a module per resource."""

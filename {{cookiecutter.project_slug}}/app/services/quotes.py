@@ -1,22 +1,22 @@
-"""The rules of the quotes."""
+"""The rules of shipping quotes."""
 
 from decimal import Decimal
 
-from app.schemas.quotes import QuoteCreate, QuoteRead
+from app.core.errors import BusinessRuleError
+from app.schemas.quotes import QuoteRead
 
-BASE_PRICE = Decimal("4.50")
-PRICE_PER_KILOGRAM = Decimal("1.20")
-EXPRESS_FACTOR = 2
+EXPRESS_MAX_GRAMS = 10_000
 
 
-def price_parcel(country: str, parcel: QuoteCreate, *, express: bool) -> QuoteRead:
-    """Return the price in euros, rounded to the cent."""
-    price = BASE_PRICE + PRICE_PER_KILOGRAM * parcel.weight_grams / 1000
-    if express:
-        price *= EXPRESS_FACTOR
+def quote_parcel(country: str, weight_grams: int, *, express: bool) -> QuoteRead:
+    """Return the quote in euros; BusinessRuleError if an express parcel weighs over 10 kg."""
+    if express and weight_grams > EXPRESS_MAX_GRAMS:
+        raise BusinessRuleError("Express is not offered above 10 kg.")
+    price = (Decimal("4.90") + Decimal("0.00125") * weight_grams) * (2 if express else 1)
     return QuoteRead(
         country=country,
         express=express,
-        weight_grams=parcel.weight_grams,
+        weight_grams=weight_grams,
         price=price.quantize(Decimal("0.01")),
+        currency="EUR",
     )

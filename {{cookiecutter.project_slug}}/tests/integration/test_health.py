@@ -1,8 +1,52 @@
-from httpx2 import AsyncClient
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.core import health
+from app.core.health import add_readiness_check
 
 
-async def test_health_answers(client: AsyncClient) -> None:
-    response = await client.get("/api/v1/health")
+async def succeed() -> None:
+    return None
 
-    assert response.status_code == 200
-    assert response.json() == {"status": "ok"}
+
+async def fail() -> None:
+    raise ConnectionError("canary.internal:5432 refused")
+
+
+async def hang() -> None:
+    await asyncio.sleep(60)
+
+
+async def test_health_asks_nobody(make_app: Any, connect: Any) -> None:
+    app = make_app()
+    add_readiness_check(app, "database", fail)
+    async with connect(app) as client:
+        answer = await client.get("/api/v1/health")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+
+async def test_ready_when_every_check_passes(make_app: Any, connect: Any) -> None:
+    app = make_app()
+    add_readiness_check(app, "database", succeed)
+    async with connect(app) as client:
+        answer = await client.get("/api/v1/ready")
+    assert (answer.status_code, answer.json()["checks"]) == (200, {"database": "ok"})
+
+
+async def test_not_ready_names_the_check_and_no_more(
+    make_app: Any, connect: Any, log_lines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", 0.01)
+    app = make_app()
+    for name, check in {"keys": succeed, "database": fail, "queue": hang}.items():
+        add_readiness_check(app, name, check)
+    async with connect(app) as client:
+        answer = await client.get("/api/v1/ready")
+    assert (answer.status_code, answer.json()["code"]) == (503, "NOT_READY")
+    assert answer.json()["checks"] == {"keys": "ok", "database": "fail", "queue": "fail"}
+    assert answer.headers["retry-after"].isdigit()
+    assert "canary" not in answer.text
+    failed = [line["check"] for line in log_lines() if line["event"] == "not_ready"]
+    assert failed == ["database", "queue"]

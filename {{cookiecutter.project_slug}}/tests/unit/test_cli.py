@@ -1,3 +1,5 @@
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,22 +9,40 @@ from click.testing import CliRunner
 from app.cli import main
 
 
-def test_serve_passes_the_settings_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    served: dict[str, Any] = {}
-    monkeypatch.setattr(uvicorn, "run", lambda app, **options: served.update(options, app=app))
-
-    result = CliRunner().invoke(main, ["serve", "--reload"], env={"PORT": "9000"})
-
-    assert result.exit_code == 0
-    assert served["app"] == "app.main:create_app"
-    assert served["port"] == 9000
-    assert served["reload"] is True
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, log_lines: object) -> list[dict[str, Any]]:
+    starts: list[dict[str, Any]] = []
+    monkeypatch.setattr(uvicorn, "run", lambda app, **options: starts.append(options))
+    return starts
 
 
-def test_bad_setting_is_one_line_that_names_the_variable() -> None:
-    result = CliRunner().invoke(main, ["serve"], env={"PORT": "canary"})
+def test_serve_passes_the_settings_to_uvicorn(started: list[dict[str, Any]]) -> None:
+    variables = {"WORKERS": "2", "FORWARDED_ALLOW_IPS": "10.0.0.0/8,127.0.0.1", "PORT": "8001"}
+    assert CliRunner().invoke(main, ["serve"], env=variables).exit_code == 0
+    (options,) = started
+    assert options["forwarded_allow_ips"] == ["10.0.0.0/8", "127.0.0.1/32"]
+    assert (options["workers"], options["port"], options["log_config"]) == (2, 8001, None)
 
-    assert result.exit_code == 1
-    assert result.stderr.startswith("Error: PORT: ")
-    assert result.stderr.count("\n") == 1
-    assert "canary" not in result.stderr
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "named"),
+    [
+        (["serve"], {"ENVIRONMENT": "production"}, "ALLOWED_HOSTS"),
+        (["serve"], {"PORT": "x"}, "PORT"),
+        (["serve", "--reload"], {"ENVIRONMENT": "test"}, "--reload"),
+    ],
+)
+def test_serve_refuses_in_one_line(
+    started: list[dict[str, Any]], arguments: list[str], variables: dict[str, str], named: str
+) -> None:
+    result = CliRunner().invoke(main, arguments, env=variables)
+    assert (result.exit_code, result.stdout, started) == (1, "", [])
+    assert named in json.loads(result.stderr)["reason"]
+
+
+def test_openapi_is_the_same_whatever_the_environment(tmp_path: Path) -> None:
+    target = tmp_path / "openapi.json"
+    first = CliRunner().invoke(main, ["openapi"])
+    again = CliRunner().invoke(main, ["openapi", str(target)], env={"ENVIRONMENT": "production"})
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert first.stdout == target.read_text()

@@ -2,19 +2,21 @@ from decimal import Decimal
 
 import pytest
 
-from app.quotes import price_parcel
-from app.schemas import QuoteCreate
+from app.core.errors import BusinessRuleError
+from app.quotes import quote_parcel
 
 
 @pytest.mark.parametrize(
     ("weight_grams", "express", "price"),
-    [
-        pytest.param(1000, False, "5.70", id="one kilogram"),
-        pytest.param(1000, True, "11.40", id="express doubles it"),
-        pytest.param(1, False, "4.50", id="rounded to the cent"),
-    ],
+    [(1, False, "4.90"), (1000, False, "6.15"), (1000, True, "12.30"), (30_000, False, "42.40")],
 )
-def test_price_grows_with_weight_and_speed(weight_grams: int, price: str, *, express: bool) -> None:
-    quote = price_parcel("DE", QuoteCreate(weight_grams=weight_grams), express=express)
+def test_the_price_is_by_weight_and_twice_for_express(
+    weight_grams: int, express: bool, price: str
+) -> None:
+    assert quote_parcel("DE", weight_grams, express=express).price == Decimal(price)
 
-    assert quote.price == Decimal(price)
+
+def test_express_ends_at_ten_kilograms() -> None:
+    assert quote_parcel("DE", 10_000, express=True)
+    with pytest.raises(BusinessRuleError):
+        quote_parcel("DE", 10_001, express=True)

@@ -1,17 +1,105 @@
+from pathlib import Path
+
 import pytest
-from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
-from app.core.config import Settings
+from app.core.config import Settings, load_settings
 
-
-def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PORT", "9000")
-
-    assert Settings(_env_file=None).port == 9000
+ROOT = Path(__file__).parents[3]
+PRODUCTION = {"ENVIRONMENT": "production", "ALLOWED_HOSTS": "api.example.com"}
 
 
-def test_unknown_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENVIRONMENT", "staging")
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
 
-    with pytest.raises(ValidationError, match="environment"):
-        Settings(_env_file=None)
+
+def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+@pytest.mark.parametrize(
+    "text", ["a.example,b.example", " a.example , b.example,", '["a.example", "b.example"]']
+)
+def test_lists_load_from_csv_and_json(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    assert load(monkeypatch, ALLOWED_HOSTS=text).allowed_hosts == ["a.example", "b.example"]
+
+
+def test_the_environment_wins_over_dotenv_and_dotenv_over_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    for name, value in {"redis_url": "redis://file", "port": "1", "workers": "3"}.items():
+        (secrets / name).write_text(value)
+    (tmp_path / ".env").write_text("PORT=2\nWORKERS=4\nUNKNOWN=x\n")
+    settings = load(monkeypatch, SECRETS_DIR=str(secrets), WORKERS="5")
+    assert (settings.port, settings.workers) == (2, 5)
+    assert settings.redis_url is not None
+    assert str(settings.redis_url.get_secret_value()).startswith("redis://file")
+
+
+def test_production_starts_with_safe_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, **PRODUCTION)
+    assert not settings.docs_enabled
+    assert load(monkeypatch, DOCS_ENABLED="true").docs_enabled
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DEBUG", "true"),
+        ("ALLOWED_HOSTS", ""),
+        ("ALLOWED_HOSTS", "*"),
+        ("ALLOWED_HOSTS", "[]"),
+        ("ALLOWED_HOSTS", "*example.com"),
+        ("ALLOWED_HOSTS", "api.example.com:443"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://app.example.com/"),
+        ("REDIS_URL", "redis://:changeme@localhost"),
+        ("REDIS_URL", "http://localhost"),
+        ("FORWARDED_ALLOW_IPS", "*"),
+        ("PORT", "none"),
+        ("ENVIRONMENT", "staging"),
+        ("SECRETS_DIR", __file__),
+    ],
+)
+def test_a_refusal_names_the_variable_in_one_line_without_the_value(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        load(monkeypatch, **(PRODUCTION | {variable: value}))
+    assert str(refusal.value).upper().startswith(variable)
+    assert "\n" not in str(refusal.value)
+    assert "changeme" not in str(refusal.value)
+    assert ";" not in str(refusal.value)
+
+
+def test_all_findings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"DEBUG: .*; ALLOWED_HOSTS: .*; CORS_ORIGINS: "):
+        load(monkeypatch, ENVIRONMENT="production", DEBUG="1", CORS_ORIGINS="*")
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, REDIS_URL="redis://:canary@localhost")
+    assert "canary" not in f"{settings!r} {settings} {settings.model_dump()}"
+
+
+@pytest.mark.parametrize("name", [".env.example", ".env.production.example"])
+def test_the_example_lists_every_variable_with_a_comment(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
+    assignments = [number for number, line in enumerate(lines) if "=" in line and line[0] != "#"]
+    variables = [lines[number].partition("=")[0] for number in assignments]
+    assert sorted(variables) == sorted([*map(str.upper, Settings.model_fields), "SECRETS_DIR"])
+    assert all(lines[number - 1].startswith("# ") for number in assignments)
+
+
+def test_the_production_example_would_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text((ROOT / ".env.production.example").read_text())
+    assert load_settings().environment == "production"

@@ -1,0 +1,68 @@
+"""Rate limits: one for all requests of a client, and a piece to limit anything else.
+
+Counts live in Redis when there is `REDIS_URL`, else in each process. While Redis does not answer,
+each process counts for itself: the service stays up and stays guarded, only less exactly, and one
+warning every 30 seconds says so.
+"""
+
+import math
+import time
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from limits import RateLimitItem
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+from limits.errors import StorageError
+from redis.asyncio import ConnectionPool
+from structlog import get_logger
+
+from app.core.errors import RateLimitedError
+
+REDIS_TIMEOUT = 0.5  # seconds
+REDIS_PAUSE_SECONDS = 30
+
+
+class RateLimiter:
+    """Counts hits by key, in Redis if it has a URL and Redis answers."""
+
+    def __init__(self, redis_url: str | None = None) -> None:
+        self.local = self.shared = FixedWindowRateLimiter(MemoryStorage())
+        self.paused_until = 0.0
+        self.pool: ConnectionPool | None = None
+        if redis_url:
+            timeouts = dict.fromkeys(["socket_timeout", "socket_connect_timeout"], REDIS_TIMEOUT)
+            self.pool = ConnectionPool.from_url(redis_url, **timeouts)
+            options: dict[str, Any] = {"implementation": "redispy", "connection_pool": self.pool}
+            storage = RedisStorage(f"async+{redis_url}", wrap_exceptions=True, **options)
+            self.shared = FixedWindowRateLimiter(storage)
+
+    async def hit(self, key: str, limit: RateLimitItem) -> None:
+        """Count one hit of `key`; RateLimitedError with the seconds to wait if over `limit`."""
+        if time.monotonic() >= self.paused_until:
+            try:
+                return await self._hit(self.shared, key, limit)
+            except StorageError as error:
+                self.paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
+                cause = type(error.storage_error).__name__
+                get_logger("app.rate_limit").warning("rate_limit_without_redis", error=cause)
+        return await self._hit(self.local, key, limit)
+
+    async def _hit(self, counter: FixedWindowRateLimiter, key: str, limit: RateLimitItem) -> None:
+        if not await counter.hit(limit, key):
+            window = await counter.get_window_stats(limit, key)
+            raise RateLimitedError(max(1, math.ceil(window.reset_time - time.time())))
+
+    async def aclose(self) -> None:
+        """Close the connections to Redis."""
+        if self.pool:
+            await self.pool.aclose()
+
+
+def get_rate_limiter(request: Request) -> RateLimiter:
+    """Return the application's rate limiter."""
+    limiter: RateLimiter = request.app.state.rate_limiter
+    return limiter
+
+
+RateLimiterDep = Annotated[RateLimiter, Depends(get_rate_limiter)]

@@ -1,0 +1,69 @@
+import pytest
+from httpx2 import AsyncClient
+
+ORIGIN = "https://good.example"
+PREFLIGHT = {"Access-Control-Request-Method": "POST"}
+EVIL = [
+    "https://evil.example",
+    "null",
+    "https://good.example.evil.example",
+    "https://evilgood.example",
+    "http://good.example",
+    "https://good.example:444",
+    "https://GOOD.example",
+]
+
+
+def allowances(headers: object) -> list[str]:
+    return [name for name in headers if name.startswith("access-control-allow")]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/health", "/nowhere", "/crash"])
+async def test_an_allowed_origin_may_read_every_answer(client: AsyncClient, path: str) -> None:
+    headers = (await client.get(path, headers={"Origin": ORIGIN})).headers
+    assert headers["access-control-allow-origin"] == ORIGIN
+    assert "access-control-allow-credentials" not in headers
+    assert "X-Request-ID" in headers["access-control-expose-headers"]
+    assert "Origin" in headers["vary"]
+
+
+async def test_an_allowed_origin_may_read_a_413(client: AsyncClient) -> None:
+    answer = await client.post(
+        "/api/v1/quotes/DE", content=b"x" * 1_048_577, headers={"Origin": ORIGIN}
+    )
+    assert answer.status_code == 413
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+
+
+@pytest.mark.parametrize("origin", EVIL)
+async def test_any_other_origin_may_not(client: AsyncClient, origin: str) -> None:
+    answer = await client.get("/api/v1/health", headers={"Origin": origin})
+    assert allowances(answer.headers) == []
+    assert "Origin" in answer.headers["vary"]
+    refused = await client.options("/api/v1/health", headers={"Origin": origin, **PREFLIGHT})
+    assert refused.status_code == 400
+    assert allowances(refused.headers) == []
+    assert refused.json()["request_id"] == refused.headers["x-request-id"]
+
+
+async def test_a_preflight_of_an_allowed_origin(client: AsyncClient) -> None:
+    headers = {"Origin": ORIGIN, "Access-Control-Request-Headers": "authorization", **PREFLIGHT}
+    answer = await client.options("/api/v1/quotes/DE", headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert int(answer.headers["access-control-max-age"]) <= 7200
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"Access-Control-Request-Headers": "x-evil"},
+        {"Access-Control-Request-Method": "TRACE"},
+        {"Access-Control-Request-Private-Network": "true"},
+    ],
+)
+async def test_a_preflight_that_asks_too_much(client: AsyncClient, asked: dict[str, str]) -> None:
+    headers = {"Origin": ORIGIN, **PREFLIGHT, **asked}
+    assert (await client.options("/api/v1/health", headers=headers)).status_code == 400

@@ -1,0 +1,37 @@
+import asyncio
+from typing import Any
+
+from httpx2 import AsyncClient
+
+
+async def test_one_record_a_request(client: AsyncClient, log_lines: Any) -> None:
+    await client.get("/user?token=canary", headers={"Authorization": "Bearer canary"})
+    (record,) = log_lines()
+    assert record.pop("duration_ms") >= 0
+    assert len(record.pop("request_id")) == 36
+    assert record.pop("timestamp").endswith("Z")
+    assert record == {
+        "event": "request",
+        "level": "info",
+        "logger": "app.access",
+        "method": "GET",
+        "path": "/user",
+        "status": 200,
+        "client_ip": "203.0.113.7",
+        "probe": False,
+        "user_id": "u1",
+    }
+
+
+async def test_the_client_cannot_write_lines(client: AsyncClient, log_lines: Any) -> None:
+    await client.get("/%0d%0a%1b%5b1m%e2%80%a8%c2%85")
+    assert len(log_lines()) == 1
+
+
+async def test_ids_do_not_mix(client: AsyncClient, log_lines: Any) -> None:
+    ids = [f"request-{number}" for number in range(50)]
+    answers = await asyncio.gather(
+        *(client.get("/nowhere", headers={"X-Request-ID": name}) for name in ids)
+    )
+    assert [answer.json()["request_id"] for answer in answers] == ids
+    assert sorted(line["request_id"] for line in log_lines()) == sorted(ids)

@@ -1,0 +1,21 @@
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from app.core.errors import KNOWN_CODES
+
+README = Path(__file__).parents[3] / "README.md"
+
+
+def test_every_code_is_documented() -> None:
+    table = README.read_text(encoding="utf-8").split("## Errors")[1].split("\n## ")[0]
+
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE)) == KNOWN_CODES
+
+
+def test_openapi_lists_every_code(make_app: Callable[..., FastAPI]) -> None:
+    problem = make_app().openapi()["components"]["schemas"]["Problem"]
+
+    assert problem["properties"]["code"]["examples"] == sorted(KNOWN_CODES)

@@ -1,0 +1,33 @@
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from app.core.schemas import RequestSchema
+
+
+class Note(RequestSchema):
+    text: str = ""
+    tags: list[str] = []
+    number: float = 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"text": "a\\u0000b"}',
+        '{"text": "\\ud800"}',
+        '{"text": "\\u001b[1m"}',
+        '{"tags": ["fine", "\\u0000"]}',
+        '{"number": NaN}',
+        '{"number": 1e999}',
+        '{"unknown": 1}',
+    ],
+)
+def test_what_is_unsafe_is_refused(body: str) -> None:
+    with pytest.raises(ValidationError):
+        Note.model_validate(json.loads(body))
+
+
+def test_text_may_have_lines_tabs_and_any_script() -> None:
+    assert Note(text="a\tb\r\nc \u0639 \U0001f600").text
