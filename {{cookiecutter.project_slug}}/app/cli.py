@@ -2,16 +2,19 @@
 
 import json
 import sys
-from typing import Never, TextIO
+from typing import Any, Never, TextIO
 
 import click
 import uvicorn
 from pydantic_settings import SettingsError
 from structlog import get_logger
+from uvicorn.supervisors import Multiprocess
 
 from app.core.config import Settings, load_settings
 from app.core.logging import configure_logging
 from app.main import create_app
+
+APPLICATION = "app.main:create_app"
 
 
 @click.group()
@@ -34,22 +37,36 @@ def serve(reload: bool) -> None:
     if reload and settings.environment != "local":
         refuse("--reload: only with ENVIRONMENT=local")
     configure_logging(settings.log_level, local=settings.environment == "local")
-    uvicorn.run(
-        "app.main:create_app",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        reload=reload,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        forwarded_allow_ips=[str(network) for network in settings.forwarded_allow_ips],
+    options: dict[str, Any] = {
+        "factory": True,
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.workers,
+        "reload": reload,
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "forwarded_allow_ips": [str(network) for network in settings.forwarded_allow_ips],
         # Longer than the idle time of the usual proxies, or they send into a closing connection.
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=settings.shutdown_timeout,
-    )
+        "timeout_keep_alive": 75,
+        "timeout_graceful_shutdown": settings.shutdown_timeout,
+    }
+    if settings.workers > 1 and not reload:
+        config = uvicorn.Config(APPLICATION, **options)
+        Supervisor(config, sockets=[config.bind_socket()]).run()
+    else:
+        uvicorn.run(APPLICATION, **options)
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's supervisor of workers, but nobody connects in vain once it stops them."""
+
+    def terminate_all(self) -> None:
+        """Stop listening, then stop the workers."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
 
 
 @main.command()
@@ -62,7 +79,7 @@ def openapi(output: TextIO) -> None:
 
 
 def refuse(reason: str) -> Never:
-    """Say in one line on stderr why there is no start, and exit with status 1."""
-    configure_logging(stream=sys.stderr)
+    """Say in one line of the log why there is no start, and exit with status 1."""
+    configure_logging()
     get_logger("app.cli").critical("invalid_settings", reason=reason)
     sys.exit(1)

@@ -19,7 +19,13 @@ from structlog.typing import FilteringBoundLogger
 
 from app.core.compression import Compression, get_header
 from app.core.config import Settings
-from app.core.errors import AppError, InvalidHostError, handle_error, problem_response
+from app.core.errors import (
+    AppError,
+    InvalidHostError,
+    NotFoundError,
+    handle_error,
+    problem_response,
+)
 from app.core.health import PROBE_PATHS
 from app.core.logging import log_context
 
@@ -175,6 +181,9 @@ class Gate:
         """Let the request in, or answer why not."""
         app = self.app
         try:
+            # Decoded, this slash would be another path than the one a proxy has judged.
+            if b"%2f" in (scope.get("raw_path") or b"").lower():
+                raise NotFoundError
             if scope["path"] not in PROBE_PATHS:
                 await self.inspect(scope)
         except AppError as error:

@@ -124,3 +124,8 @@ async def test_the_process_s_own_application_reads_the_environment(
     monkeypatch.setenv("ENVIRONMENT", "production")
     monkeypatch.setenv("ALLOWED_HOSTS", "api.example.com")
     assert create_app().state.settings.allowed_hosts == ["api.example.com"]
+
+
+async def test_an_encoded_slash_is_no_slash(client: AsyncClient) -> None:
+    answer = await client.get("/api/v1%2Fhealth")
+    assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")

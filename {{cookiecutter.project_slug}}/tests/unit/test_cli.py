@@ -1,4 +1,5 @@
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 import uvicorn
 from click.testing import CliRunner
 
-from app.cli import main
+from app.cli import Supervisor, main
 
 
 @pytest.fixture
@@ -17,11 +18,11 @@ def started(monkeypatch: pytest.MonkeyPatch, log_lines: object) -> list[dict[str
 
 
 def test_serve_passes_the_settings_to_uvicorn(started: list[dict[str, Any]]) -> None:
-    variables = {"WORKERS": "2", "FORWARDED_ALLOW_IPS": "10.0.0.0/8,127.0.0.1", "PORT": "8001"}
+    variables = {"FORWARDED_ALLOW_IPS": "10.0.0.0/8,127.0.0.1", "PORT": "8001"}
     assert CliRunner().invoke(main, ["serve"], env=variables).exit_code == 0
     (options,) = started
     assert options["forwarded_allow_ips"] == ["10.0.0.0/8", "127.0.0.1/32"]
-    assert (options["workers"], options["port"], options["log_config"]) == (2, 8001, None)
+    assert (options["port"], options["log_config"]) == (8001, None)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +37,8 @@ def test_serve_refuses_in_one_line(
     started: list[dict[str, Any]], arguments: list[str], variables: dict[str, str], named: str
 ) -> None:
     result = CliRunner().invoke(main, arguments, env=variables)
-    assert (result.exit_code, result.stdout, started) == (1, "", [])
-    assert named in json.loads(result.stderr)["reason"]
+    assert (result.exit_code, result.stderr, started) == (1, "", [])
+    assert named in json.loads(result.stdout)["reason"]
 
 
 def test_openapi_is_the_same_whatever_the_environment(tmp_path: Path) -> None:
@@ -46,3 +47,9 @@ def test_openapi_is_the_same_whatever_the_environment(tmp_path: Path) -> None:
     again = CliRunner().invoke(main, ["openapi", str(target)], env={"ENVIRONMENT": "production"})
     assert (first.exit_code, again.exit_code) == (0, 0)
     assert first.stdout == target.read_text()
+
+
+def test_the_supervisor_stops_listening_before_its_workers_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Supervisor(uvicorn.Config("app.main:create_app"), sockets=[listener]).terminate_all()
+        assert listener.fileno() == -1

@@ -1,0 +1,1151 @@
+"""The attack kit: no input whatever gives a 5xx.
+
+Each table below is an input class. A new route is attacked as soon as the OpenAPI document has it;
+a new input is a new line in a table. An id such as A-88 or VAL-03 is the row of the requirements
+that asks for it.
+"""
+
+import gzip
+import itertools
+import re
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+import pytest
+from answers import Answer, check_answer, read_answers
+from routes import JSON_TYPES, Request, Route, find_routes
+from service_process import GOOD_ORIGIN, HEALTH, Launch, Record, Service, is_access_record
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("never_5xx")]
+
+# What may come of an input: a status, or one of these.
+AS_USUAL = -1  # the status of the route's good request
+PARSER = -2  # 400 by the server, which never got as far as the application
+SILENCE = -3  # no answer while the connection is open, or a connection closed without one
+REFUSED = frozenset(range(400, 500))
+ANSWERED = frozenset(range(200, 500))
+BROKEN = REFUSED | {PARSER}
+
+MEGABYTE = 1024 * 1024
+DEEP = 100_000
+CANARY = b"kit-canary-value"
+GOOD = GOOD_ORIGIN.encode()
+
+Expected = Collection[int] | Callable[[Route], Collection[int]]
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A change of a good request, and what may come of it."""
+
+    change: Callable[[Request], Request | bytes]
+    expected: Expected = ANSWERED
+    timeout: float = 5
+    closes: bool = False  # whether the service must close the connection
+
+
+class Attacker:
+    """Sends an input, judges the answers, and sees that the service is none the worse."""
+
+    def __init__(self, service: Service, routes: list[Route]) -> None:
+        self.service, self.routes = service, routes
+        self._numbers = itertools.count()
+        self.first = {route: self.send_good_request(route) for route in routes}
+        # The second try: what makes something may refuse to make it twice.
+        self.usual = {route: self.send_good_request(route) for route in routes}
+
+    def send_good_request(self, route: Route) -> int:
+        """Return the status of the answer, once its record is in the log."""
+        name = f"kit-{next(self._numbers)}"
+        seen = len(self.service.lines())
+        request = route.good_request().put("X-Request-ID", name.encode())
+        (answer,) = read_answers(self.service.raw(request.encode()), route.method)
+        check_answer(answer)
+        self.service.wait_for_record(
+            lambda record: record.get("request_id") == name and is_access_record(record), seen
+        )
+        return answer.status
+
+    def attack(
+        self,
+        route: Route,
+        data: Request | bytes,
+        expected: Collection[int] = ANSWERED,
+        *,
+        timeout: float = 5,
+        closes: bool = False,
+    ) -> tuple[list[Answer], list[Record]]:
+        """Return the answers to an input and the records it caused; both are judged."""
+        seen = len(self.service.lines())
+        method = data.method if isinstance(data, Request) else data[:4].decode("latin-1").strip()
+        data = data.encode() if isinstance(data, Request) else data
+        exchange = self.service.exchange(data, timeout)
+        answers = read_answers(exchange.received, method)
+        outcomes = [self.judge(route, answer) for answer in answers] or [{SILENCE}]
+        for outcome in outcomes:
+            assert outcome & set(expected), (exchange.received[:2000], data[:500])
+        assert exchange.closed or not closes, "the connection stays open"
+        assert self.send_good_request(route) == self.usual[route], "the next good request"
+        records = self.service.log(seen)
+        check_records(records)
+        return answers, records
+
+    def judge(self, route: Route, answer: Answer) -> set[int]:
+        """Return what to call the answer, whose shape is right."""
+        if answer.is_of_the_server:
+            return {PARSER}
+        check_answer(answer)
+        text = str(answer.headers).encode() + answer.body
+        assert b"evil" not in text
+        assert answer.status < 400 or CANARY not in text
+        return {answer.status} | ({AS_USUAL} if answer.status == self.usual[route] else set())
+
+
+def check_records(records: list[Record]) -> None:
+    """Assert that nothing went wrong within, and that the log keeps what it was told to itself."""
+    for record in records:
+        text = str(record)
+        assert record["level"] in {"debug", "info", "warning"}, text
+        assert "Traceback" not in text
+        assert CANARY.decode() not in text
+
+
+@pytest.fixture(scope="module")
+def credentials() -> dict[str, bytes]:
+    """Headers of every good request; override it where a service wants some."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def attacker(service: Service, credentials: dict[str, bytes]) -> Attacker:
+    request = Request(target=b"/openapi.json")
+    (answer,) = read_answers(service.raw(request.encode()))
+    return Attacker(service, find_routes(answer.json(), credentials))
+
+
+def expect(expected: Expected, route: Route) -> Collection[int]:
+    return expected(route) if callable(expected) else expected
+
+
+def test_each_route_serves_the_request_made_of_its_examples(attacker: Attacker) -> None:
+    assert attacker.routes
+    for route in attacker.routes:
+        # An example of an identifier names nothing that is there.
+        served = {200, 201, 202, 204} | ({404} if route.parameters("path") else set())
+        assert attacker.first[route] in served, route
+
+
+# --- Bodies (A-88, A-90, A-93, A-94, A-95)
+
+BODIES: dict[str, tuple[Callable[[bytes], bytes], Collection[int]]] = {
+    "A-88 an open brace": (lambda _: b"{", {422}),
+    "A-88 empty": (lambda _: b"", {422}),
+    "A-88 null": (lambda _: b"null", {422}),
+    "A-88 a list": (lambda _: b"[]", {422}),
+    "A-88 a number": (lambda _: b"1", {422}),
+    "A-88 a text": (lambda _: b'"' + CANARY + b'"', {422}),
+    "A-88 a trailing comma": (lambda body: body[:-1] + b",}", {422}),
+    "A-88 a comment": (lambda body: body + b" // comment", {422}),
+    "A-88 single quotes": (lambda body: body.replace(b'"', b"'"), {422}),
+    "A-88 two documents": (lambda body: body + body, {422}),
+    "A-88 text after the end": (lambda body: body + CANARY, {422}),
+    "A-88 a form": (lambda _: b"a=1&b=2", {422}),
+    "A-88 a NUL after the end": (lambda body: body + b"\0", {422}),
+    "A-88 cut off": (lambda body: body[:-2], {422}),
+    "A-88 latin-1": (lambda body: body[:-1] + b',"\xe9":"' + CANARY + b'\xe9"}', REFUSED),
+    "A-88 a byte order mark": (lambda body: b"\xef\xbb\xbf" + body, ANSWERED),
+    "A-88 UTF-16": (lambda body: body.decode().encode("utf-16"), ANSWERED),
+    "A-88 UTF-16 without mark": (lambda body: body.decode().encode("utf-16-le"), ANSWERED),
+    "A-88 UTF-32": (lambda body: body.decode().encode("utf-32"), ANSWERED),
+    "A-88 UTF-7": (lambda body: body.decode().encode("utf-7"), ANSWERED),
+    "A-89 NaN": (lambda _: b"NaN", REFUSED),
+    "A-89 1e999": (lambda _: b"1e999", REFUSED),
+    "A-90 deep lists": (lambda _: b"[" * DEEP + b"]" * DEEP, REFUSED),
+    "A-90 open deep lists": (lambda _: b"[" * DEEP, REFUSED),
+    "A-90 deep objects": (lambda _: b'{"a":' * DEEP + b"1" + b"}" * DEEP, REFUSED),
+    "A-90 5000 digits": (lambda _: b"9" * 5000, REFUSED),
+    "VAL-08 an unknown field": (lambda body: body[:-1] + b',"is_superuser":true}', REFUSED),
+    "VAL-08 10000 unknown fields": (
+        lambda body: body[:-1] + b"".join(b',"x%d":1' % n for n in range(10_000)) + b"}",
+        REFUSED,
+    ),
+    "VAL-08 a name of 100 kB": (lambda body: body[:-1] + b',"%b":1}' % (b"a" * 100_000), REFUSED),
+    "A-91 half a pair as name": (lambda body: body[:-1] + b',"\\ud800":1}', REFUSED),
+    "VAL-03 bytes of half a pair": (lambda body: body[:-1] + b',"\xed\xa0\x80":1}', REFUSED),
+    "VAL-04 NUL in a name": (lambda body: body[:-1] + b',"a\\u0000b":1}', REFUSED),
+    "VAL-08 __proto__": (lambda body: body[:-1] + b',"__proto__":{"a":1}}', REFUSED),
+    "VAL-08 an empty name": (lambda body: body[:-1] + b',"":1}', REFUSED),
+    "VAL-10 each name twice": (lambda body: body[:-1] + b"," + body[1:], ANSWERED),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_no_body_breaks_a_route(attacker: Attacker, subtests: pytest.Subtests, name: str) -> None:
+    change, expected = BODIES[name]
+    for route in attacker.routes:
+        with subtests.test(route=str(route)):
+            good = route.good_request()
+            body = change(good.body if route.takes_json and good.body else b'{"a": "b"}')
+            allowed = expected if route.takes_json else ANSWERED
+            started = time.monotonic()
+            attacker.attack(route, route.with_json(good, body), allowed)
+            assert time.monotonic() - started < 1
+
+
+Value = tuple[bytes, Collection[str]]
+
+# A field must refuse the value unless it may be one of these JSON types.
+NEVER: frozenset[str] = frozenset()
+VALUES: dict[str, Value] = {
+    "A-89 NaN": (b"NaN", NEVER),
+    "A-89 Infinity": (b"Infinity", NEVER),
+    "A-89 -Infinity": (b"-Infinity", NEVER),
+    "A-89 1e999": (b"1e999", NEVER),
+    "A-89 -1e999": (b"-1e999", NEVER),
+    "A-89 NaN in an object": (b'{"a": NaN}', NEVER),
+    "A-90 deep lists": (b"[" * DEEP + b"]" * DEEP, NEVER),
+    "A-90 5000 digits": (b"9" * 5000, NEVER),
+    "A-90 5000 digits in quotes": (b'"%b"' % (b"9" * 5000), NEVER),
+    "A-91 half a pair": (b'"kit-canary-value\\ud800"', NEVER),
+    "A-91 the other half": (b'"kit-canary-value\\udc00\\ud800"', NEVER),
+    "A-91 bytes of half a pair": (b'"kit-canary-value\xed\xa0\x80"', NEVER),
+    "A-91 half a pair in a list": (b'["kit-canary-value\\ud800"]', NEVER),
+    "A-91 half a pair in an object": (b'{"\\ud800": "kit-canary-value\\ud800"}', NEVER),
+    "VAL-04 NUL": (b'"kit-canary-value\\u0000"', NEVER),
+    "VAL-04 only NUL": (b'"\\u0000"', NEVER),
+    "VAL-06 2^31": (b"2147483648", JSON_TYPES),
+    "VAL-06 2^63": (b"9223372036854775808", {"number"}),
+    "VAL-06 below -2^63": (b"-9223372036854775809", {"number"}),
+    "VAL-06 a million zeros": (b"1e-1000000", JSON_TYPES),
+    "VAL-06 1e308": (b"1e308", {"number"}),
+    "VAL-07 a text of 200 kB": (b'"%b"' % (b"a" * 200_000), NEVER),
+    "VAL-07 a list of 50000": (b"[%b1]" % (b"1," * 50_000), NEVER),
+    "VAL-12 null": (b"null", {"null"}),
+    "VAL-12 a list": (b"[]", {"array"}),
+    "VAL-12 an object": (b"{}", {"object"}),
+    "VAL-12 a text": (b'"kit-canary-value"', {"string"}),
+    "VAL-12 a mongo query": (b'{"$ne": "kit-canary-value"}', {"object"}),
+    "VAL-12 true": (b"true", JSON_TYPES),
+    "VAL-12 a number in quotes": (b'"12"', JSON_TYPES),
+    "VAL-12 a fraction": (b"1.5", JSON_TYPES),
+    "VAL-12 minus zero": (b"-0.0", JSON_TYPES),
+    "VAL-12 minus one": (b"-1", JSON_TYPES),
+    "VAL-12 1_000": (b'"1_000"', JSON_TYPES),
+    "VAL-12 Arabic digits": ('"١٢"'.encode(), JSON_TYPES),
+    "VAL-15 an escape sequence": (b'"kit-canary-value\\u001b[31m"', JSON_TYPES),
+    "VAL-15 CR LF": (b'"kit-canary-value\\r\\nX: y"', JSON_TYPES),
+    "VAL-15 a raw line end": (b'"kit-canary-value\n"', NEVER),
+    "VAL-15 U+2028": (b'"kit-canary-value\\u2028"', JSON_TYPES),
+    "VAL-15 right to left": (b'"kit-canary-value\\u202e"', JSON_TYPES),
+    "VAL-15 beyond the BMP": ('"👩‍👩‍👧 \U0010ffff"'.encode(), JSON_TYPES),
+    "VAL-15 a noncharacter": (b'"\\uffff\\ufdd0"', JSON_TYPES),
+    "VAL-15 empty": (b'""', JSON_TYPES),
+    "VAL-15 only spaces": (b'"   "', JSON_TYPES),
+    "VAL-15 50 combining marks": (b'"a%b"' % (b"\\u0301" * 50), JSON_TYPES),
+    "VAL-15 invalid UTF-8": (b'"kit-canary-value\xff"', NEVER),
+    "VAL-15 overlong UTF-8": (b'"kit-canary-value\xc0\x80"', NEVER),
+    "VAL-15 a bad escape": (b'"kit-canary-value\\x41"', NEVER),
+    "VAL-13 no day": (b'"2026-02-30T25:61:61Z"', JSON_TYPES),
+    "VAL-13 the year 10000": (b'"10000-01-01T00:00:00Z"', JSON_TYPES),
+    "VAL-13 no UUID": (b'"00000000-0000-0000-0000-00000000000g"', JSON_TYPES),
+    "VAL-15 SQL": (b'"\' OR 1=1; --"', JSON_TYPES),
+    "VAL-15 a template": (b'"{{7*7}}${jndi:ldap://x}%s%n{0}"', JSON_TYPES),
+    "VAL-15 a path": (b'"../../../etc/passwd"', JSON_TYPES),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_no_field_value_breaks_a_route(
+    attacker: Attacker, subtests: pytest.Subtests, name: str
+) -> None:
+    value, fitting = VALUES[name]
+    for route in attacker.routes:
+        for place, schema in route.fields() if route.takes_json else ():
+            expected = ANSWERED if route.types(schema) & set(fitting) else REFUSED
+            with subtests.test(route=str(route), field=place):
+                attacker.attack(route, route.with_field(place, value), expected)
+
+
+CONTENT_TYPES: dict[str, tuple[list[bytes], Collection[int]]] = {
+    "A-94 none": ([], REFUSED),
+    "A-94 empty": ([b""], REFUSED),
+    "A-94 text/plain": ([b"text/plain"], REFUSED),
+    "A-94 a form": ([b"application/x-www-form-urlencoded"], REFUSED),
+    "A-94 XML": ([b"application/xml"], REFUSED),
+    "A-94 multipart": ([b"multipart/form-data; boundary=x"], REFUSED),
+    "A-94 multipart without boundary": ([b"multipart/form-data"], REFUSED),
+    "A-94 a backslash": ([rb"application/json\;x"], REFUSED),
+    "A-94 no subtype": ([b"application"], REFUSED),
+    "A-94 octets": ([b"application/octet-stream"], REFUSED),
+    "A-94 a parameter without value": ([b"application/json;x"], ANSWERED),
+    "A-94 another JSON": ([b"application/merge-patch+json"], ANSWERED),
+    "A-94 UTF-16": ([b"application/json; charset=utf-16"], ANSWERED),
+    "A-94 no charset": ([b"application/json; charset=\xff\xfe"], ANSWERED),
+    "A-94 two": ([b"application/json", b"text/plain"], ANSWERED),
+    "A-94 10 kB": ([b"application/json; x=" + b"a" * 10_000], ANSWERED),
+    "HTTP-07 capitals": ([b"APPLICATION/JSON; charset=utf-8"], {AS_USUAL}),
+    "HTTP-07 spaces": ([b"application/json ; charset=UTF-8"], {AS_USUAL}),
+}
+
+
+@pytest.mark.parametrize("name", CONTENT_TYPES)
+def test_no_content_type_breaks_a_route(
+    attacker: Attacker, subtests: pytest.Subtests, name: str
+) -> None:
+    values, expected = CONTENT_TYPES[name]
+    for route in attacker.routes:
+        good = route.good_request()
+        body = good.body or b"{}"
+        with subtests.test(route=str(route)):
+            request = replace(good.put("Content-Type", *values), body=body)
+            attacker.attack(route, request, expected if route.takes_json else ANSWERED)
+
+
+XXE = (
+    b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+    b"<weight_grams>&e;</weight_grams>"
+)
+CODED: dict[str, tuple[dict[str, bytes], bytes]] = {
+    "A-94 XXE": ({"Content-Type": b"application/xml"}, XXE),
+    "A-94 XXE said to be JSON": ({}, XXE),
+    "A-95 gzip": ({"Content-Encoding": b"gzip"}, gzip.compress(b"{}")),
+    "A-95 deflate": ({"Content-Encoding": b"deflate"}, zlib.compress(b"{}")),
+    "A-95 br": ({"Content-Encoding": b"br"}, b"\x0b\x00\x80{}\x03"),
+    "A-95 gzip twice": ({"Content-Encoding": b"gzip, gzip"}, gzip.compress(gzip.compress(b"{}"))),
+    "A-95 no gzip": ({"Content-Encoding": b"gzip"}, b"\x1f\x8b" + CANARY),
+    "A-95 an unknown coding": ({"Content-Encoding": b"kit"}, b"\x00" + CANARY),
+}
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_no_coded_body_breaks_a_route(
+    attacker: Attacker, subtests: pytest.Subtests, name: str
+) -> None:
+    headers, body = CODED[name]
+    for route in attacker.routes:
+        request = route.with_json(route.good_request(), body)
+        for header, value in headers.items():
+            request = request.put(header, value)
+        with subtests.test(route=str(route)):
+            attacker.attack(route, request, REFUSED if route.takes_json else ANSWERED)
+
+
+def large_bodies(request: Request) -> Iterator[tuple[str, bytes, Collection[int]]]:
+    """Yield name, bytes and what a route that reads bodies says to them."""
+    many = b'{"a": "' + b"a" * (20 * MEGABYTE) + b'"}'
+    one_too_many = b"[" + b" " * MEGABYTE
+    bomb = gzip.compress(bytes(100 * MEGABYTE), 6)
+    request = request.put("Content-Type", b"application/json")
+    declared = request.put("Content-Length", str(len(many)).encode())
+    yield "A-93 20 MB declared", replace(request, body=many).encode(), {413}
+    yield "A-93 20 MB declared, none sent", declared.encode(), {413}
+    yield "A-93 20 MB in chunks", request.encode_chunked(many), {413}
+    yield "A-93 20 MB in one chunk", request.encode_chunked(many, len(many)), {413}
+    yield "A-93 200000 chunks of a byte", request.encode_chunked(many[:200_000], 1), REFUSED
+    yield "HTTP-08 a byte over the limit", request.encode_chunked(one_too_many), {413}
+    unpacked = request.put("Content-Encoding", b"gzip")
+    yield "A-95 a zip bomb", replace(unpacked, body=bomb).encode(), REFUSED
+    yield "A-95 a zip bomb in chunks", unpacked.encode_chunked(bomb), REFUSED
+
+
+def test_a_large_body_takes_no_memory(attacker: Attacker, subtests: pytest.Subtests) -> None:
+    service = attacker.service
+    for route in attacker.routes:
+        for name, data, expected in large_bodies(replace(route.good_request(), body=None)):
+            with subtests.test(name, route=str(route)):
+                service.forget_peak_rss()
+                before = service.peak_rss
+                reads = route.takes_body
+                attacker.attack(route, data, expected if reads else ANSWERED | {SILENCE, PARSER})
+                assert service.peak_rss - before < 8 * MEGABYTE
+
+
+# --- One request, changed: headers and framing (A-93, A-96, A-99 … A-109)
+
+
+def served_unless_body(route: Route) -> Collection[int]:
+    return BROKEN | {SILENCE} if route.takes_body else ANSWERED | {SILENCE, PARSER}
+
+
+def foreign_host(route: Route) -> Collection[int]:
+    return ANSWERED if route.is_probe else {400}
+
+
+def with_length(value: bytes) -> Callable[[Request], Request]:
+    def change(request: Request) -> Request:
+        body = request.body or b'{"a": 1}'
+        return replace(request.put("Content-Length", value), body=body, length=False)
+
+    return change
+
+
+def with_header(name: str, *values: bytes) -> Callable[[Request], Request]:
+    return lambda request: request.put(name, *values)
+
+
+def with_line(line: bytes) -> Callable[[Request], bytes]:
+    """Add a header line as it stands; the connection may stay open."""
+    return lambda request: (
+        request.drop("Connection").encode().replace(b"\r\n", b"\r\n" + line + b"\r\n", 1)
+    )
+
+
+def with_framing(*lines: bytes) -> Callable[[Request], bytes]:
+    """Send the body in one chunk, framed as `lines` say, and a second request after it."""
+
+    def change(request: Request) -> bytes:
+        body = request.body or b'{"a": 1}'
+        head = replace(request.drop("Connection"), body=None).encode()[:-2]
+        chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        length = str(len(body)).encode()
+        framing = b"".join(line.replace(b"LENGTH", length) + b"\r\n" for line in lines)
+        return (
+            head + framing + b"\r\n" + chunk + b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+
+    return change
+
+
+SMUGGLED: dict[str, tuple[bytes, ...]] = {
+    "A-102 CL and TE": (b"Content-Length: LENGTH", b"Transfer-Encoding: chunked"),
+    "A-102 TE and CL": (b"Transfer-Encoding: chunked", b"Content-Length: LENGTH"),
+    "A-102 TE and CL 0": (b"Transfer-Encoding: chunked", b"Content-Length: 0"),
+    "A-102 two TE": (b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity"),
+    "A-102 TE twice": (b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"),
+    "A-102 two equal CL": (b"Content-Length: LENGTH", b"Content-Length: LENGTH"),
+    "A-102 two CL": (b"Content-Length: LENGTH", b"Content-Length: 5"),
+    "A-102 a list of CL": (b"Content-Length: LENGTH, LENGTH",),
+    "A-102 xchunked": (b"Transfer-Encoding: xchunked",),
+    "A-102 chunked and more": (b"Transfer-Encoding: chunked, identity",),
+    "A-102 chunked twice": (b"Transfer-Encoding: chunked, chunked",),
+    "A-102 chunked after a tab": (b"Transfer-Encoding:\x0bchunked",),
+    "A-102 chunked in quotes": (b'Transfer-Encoding: "chunked"',),
+    "A-102 chunked with a parameter": (b"Transfer-Encoding: chunked;x=1",),
+    "A-102 TE with a space": (b"Transfer-Encoding : chunked",),
+    "A-102 folded TE": (b"Transfer-Encoding:\r\n chunked",),
+    "A-102 TE after a bare CR": (b"X: a\rTransfer-Encoding: chunked",),
+    "A-102 TE after a bare LF": (b"X: a\nTransfer-Encoding: chunked",),
+}
+LENGTHS = {
+    "minus": b"-1",
+    "exponent": b"1e3",
+    "plus": b"+5",
+    "hexadecimal": b"0x10",
+    "empty": b"",
+    "list": b"5, 6",
+    "2^64": b"18446744073709551616",
+    "5000 digits": b"9" * 5000,
+}
+HOSTS: dict[str, tuple[bytes, ...]] = {
+    "foreign": (b"evil.example",),
+    "with a port": (b"evil.example:80",),
+    "missing": (),
+    "empty": (b"",),
+    "two": (b"localhost", b"evil.example"),
+    "the same twice": (b"localhost", b"localhost"),
+    "list": (b"localhost, evil.example",),
+    "user": (b"localhost:80@evil.example",),
+    "our name as user": (b"evil.example:80@localhost",),
+    "slash": (b"localhost/evil",),
+    "question mark": (b"localhost?evil",),
+    "hash": (b"localhost#evil",),
+    "backslash": (b"localhost\\evil",),
+    "quote": (b'localhost"evil',),
+    "space": (b"localhost evil",),
+    "tag": (b"<script>evil</script>",),
+    "suffix": (b"localhost.evil.example",),
+    "prefix": (b"evil-localhost",),
+    "trailing comma": (b"localhost,",),
+    "port no number": (b"localhost:evil",),
+    "port too long": (b"localhost:8000000",),
+    "not ASCII": (b"localhost\xff\xfe",),
+    "10 kB": (b"evil" * 2500,),
+    "open bracket": (b"[::1",),
+}
+ORIGINS: dict[str, tuple[bytes, ...]] = {
+    "foreign": (b"https://evil.example",),
+    "null": (b"null",),
+    "ours as prefix": (b"https://good.example.evil.example",),
+    "ours as suffix": (b"https://evilgood.example",),
+    "downgrade": (b"http://good.example",),
+    "capitals": (b"https://GOOD.example",),
+    "port": (b"https://good.example:444",),
+    "slash": (b"https://good.example/",),
+    "user": (b"https://good.example@evil.example",),
+    "star": (b"*",),
+    "empty": (b"",),
+    "two": (b"https://good.example", b"https://evil.example"),
+    "list": (b"https://good.example, https://evil.example",),
+    "not ASCII": (b"https://good.example\xff",),
+    "10 kB": (b"https://" + b"evil" * 2500,),
+}
+ACCEPTS = {
+    "HTML": b"text/html",
+    "XML": b"application/xml",
+    "nothing": b"*/*;q=0",
+    "garbage": b"\xff;;q=x,,/;",
+    "empty": b"",
+    "image": b"image/*",
+    "traversal": b"../../../etc/passwd{{",
+    "10 kB": b"a/b," * 2500,
+}
+ID = b"0af7651916cd43dd8448eb211c80319c"
+SPAN = b"b7ad6b7169203331"
+NO_TRACE = "no trace"
+TRACEPARENTS: dict[str, tuple[bytes, ...]] = {
+    "version ff": (b"ff-%b-%b-01" % (ID, SPAN),),
+    "zero trace": (b"00-%b-%b-01" % (b"0" * 32, SPAN),),
+    "zero parent": (b"00-%b-%b-01" % (ID, b"0" * 16),),
+    "capitals": (b"00-%b-%b-01" % (ID.upper(), SPAN),),
+    "54 characters": (b"00-%b-%b-0" % (ID, SPAN),),
+    "56 characters": (b"00-%b-%b-011" % (ID, SPAN),),
+    "no hexadecimal": (b"00-%b-%b-01" % (ID.replace(b"a", b"g"), SPAN),),
+    "other separators": (b"00_%b_%b_01" % (ID, SPAN),),
+    "missing flags": (b"00-%b-%b" % (ID, SPAN),),
+    "more members": (b"00-%b-%b-01-evil" % (ID, SPAN),),
+    "empty": (b"",),
+    "not ASCII": (b"00-%b-%b-\xff\xff" % (ID, SPAN),),
+    "two": (b"00-%b-%b-01" % (ID, SPAN), b"00-%b-%b-01" % (ID[::-1], SPAN)),
+}
+SPOOFED = {
+    "X-Forwarded-Host": b"evil.example",
+    "X-Forwarded-Proto": b"https",
+    "X-Forwarded-For": b"203.0.113.9",
+    "X-Forwarded-Port": b"443",
+    "X-Forwarded-Prefix": b"/evil",
+    "X-Forwarded-Server": b"evil.example",
+    "X-Real-IP": b"203.0.113.9",
+    "X-Client-IP": b"203.0.113.9",
+    "X-Original-URL": b"/evil",
+    "X-Rewrite-URL": b"/evil",
+    "Forwarded": b"for=203.0.113.9;host=evil.example;proto=https",
+    "X-HTTP-Method-Override": b"DELETE",
+    "X-HTTP-Method": b"DELETE",
+    "X-Method-Override": b"TRACE",
+}
+WEBSOCKET = {
+    "Connection": b"Upgrade",
+    "Upgrade": b"websocket",
+    "Sec-WebSocket-Version": b"13",
+    "Sec-WebSocket-Key": b"dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def upgraded(request: Request) -> Request:
+    for name, value in WEBSOCKET.items():
+        request = request.put(name, value)
+    return request
+
+
+CHANGES: dict[str, Attack] = {
+    **{
+        f"A-93 length {name}": Attack(with_length(value), {PARSER}, closes=True)
+        for name, value in LENGTHS.items()
+    },
+    "A-93 length too short": Attack(with_length(b"5"), served_unless_body),
+    "A-93 length too long": Attack(with_length(b"100"), served_unless_body, timeout=0.3),
+    **{
+        f"A-96 method {method}": Attack(
+            lambda request, method=method: replace(request, method=method), {400, 405, 501, PARSER}
+        )
+        for method in ("TRACE", "CONNECT", "PROPFIND", "PURGE", "FOO", "get", "G ET", "A" * 5000)
+    },
+    **{
+        f"A-99 host {name}": Attack(with_header("Host", *values), foreign_host)
+        for name, values in HOSTS.items()
+    },
+    "A-99 absolute target": Attack(
+        lambda request: replace(request, target=b"http://evil.example" + request.target)
+    ),
+    "A-99 absolute target and host": Attack(
+        lambda request: replace(
+            request.put("Host", b"evil.example"), target=b"http://localhost" + request.target
+        ),
+        foreign_host,
+    ),
+    "A-101 a slash at the end and a foreign host": Attack(
+        lambda request: replace(
+            request.put("Host", b"evil.example"), target=request.target.split(b"?")[0] + b"/"
+        ),
+        {400, 404},
+    ),
+    "A-101 a slash at the end": Attack(
+        lambda request: replace(request, target=request.target.split(b"?")[0] + b"/"), {404}
+    ),
+    **{
+        name: Attack(with_framing(*lines), {PARSER}, timeout=1, closes=True)
+        for name, lines in SMUGGLED.items()
+    },
+    "A-102 gzip, chunked": Attack(
+        with_framing(b"Transfer-Encoding: gzip, chunked"), ANSWERED | {501, PARSER}, timeout=0.3
+    ),
+    "A-102 a bare LF ends lines": Attack(
+        lambda request: request.drop("Connection").encode().replace(b"\r\n", b"\n"),
+        {PARSER},
+        closes=True,
+    ),
+    **{
+        f"A-102 {name}": Attack(with_line(line), {PARSER}, closes=True)
+        for name, line in {
+            "NUL in a header": b"X-A: a\0b",
+            "NUL in a name": b"X\0A: b",
+            "a folded header": b"X-A: a\r\n b",
+            "a name with a space": b"X A: b",
+            "a space before the colon": b"X-A : b",
+            "no colon": b"X-A",
+            "an empty name": b": b",
+            "a bare CR": b"X-A: a\rb",
+        }.items()
+    },
+    "A-102 a NUL in the target": Attack(
+        lambda request: replace(request, target=request.target + b"\0"), {PARSER}
+    ),
+    "A-102 a space in the target": Attack(
+        lambda request: replace(request, target=request.target + b" x"), {PARSER}
+    ),
+    "A-102 bytes over 127 in the target": Attack(
+        lambda request: replace(request, target=request.target + b"\xff\xc3\xa9"), BROKEN
+    ),
+    "A-102 no chunk size": Attack(
+        lambda request: (
+            replace(request, body=None).put("Transfer-Encoding", b"chunked").encode() + b"evil\r\n"
+        ),
+        ANSWERED | {PARSER},
+    ),
+    "A-102 a huge chunk size": Attack(
+        lambda request: (
+            replace(request, body=None).put("Transfer-Encoding", b"chunked").encode()
+            + b"f" * 17
+            + b"\r\n{}"
+        ),
+        ANSWERED | {PARSER},
+    ),
+    **{
+        f"A-104 traceparent {name}": Attack(with_header("traceparent", *values), {AS_USUAL})
+        for name, values in TRACEPARENTS.items()
+    },
+    "A-104 tracestate of 1 MB": Attack(with_header("tracestate", b"a=b," * (MEGABYTE // 4))),
+    **{
+        f"A-105 origin {name}": Attack(with_header("Origin", *values), {AS_USUAL})
+        for name, values in ORIGINS.items()
+    },
+    "A-105 a foreign origin with cookies": Attack(
+        lambda request: request.put("Origin", b"https://evil.example").put("Cookie", b"a=b"),
+        {AS_USUAL},
+    ),
+    **{
+        f"A-108 accept {name}": Attack(with_header("Accept", value), {AS_USUAL, 406})
+        for name, value in ACCEPTS.items()
+    },
+    **{
+        f"A-109 {name}: {value.decode('latin-1')[:30]}": Attack(
+            with_header(name, value), {AS_USUAL, 304, 400, 412, 416, 417, PARSER}
+        )
+        for name, value in (
+            ("Range", b"bytes=0-0"),
+            ("Range", b"bytes=" + b"0-1," * 2000),
+            ("Range", b"lines=\xff"),
+            ("If-Modified-Since", b"yesterday"),
+            ("If-Modified-Since", b"Sat, 31 Dec 99999 25:61:61 GMT"),
+            ("If-None-Match", b"*, W/"),
+            ("If-Match", b"\xff"),
+            ("Expect", b"100-continue"),
+            ("Expect", b"foo"),
+            ("Connection", b"close, Host, X-Request-ID"),
+            ("Accept-Encoding", b"gzip;q=x, *;q=2, ,\xff"),
+            ("Accept-Language", b"../../etc/passwd"),
+            ("User-Agent", b"() { :; }; \xff\x1b[31m" + b"a" * 10_000),
+            ("Cookie", b"=;;\xff=\x01; a=" + b"b" * 10_000),
+            ("Authorization", b"Bearer \xff"),
+            ("Authorization", b"Basic !"),
+            ("If-Match", b"a" * 10_000),
+            ("Idempotency-Key", b"\xff" * 1000),
+        )
+    },
+    "A-109 a web socket": Attack(upgraded, REFUSED | {AS_USUAL}, timeout=0.5),
+    "A-109 h2c": Attack(
+        lambda request: request.put("Upgrade", b"h2c").put("HTTP2-Settings", b"AAMAAABkAAQAAP__"),
+        {AS_USUAL, 400},
+    ),
+    "HTTP-09 a target of 100 kB": Attack(
+        lambda request: replace(request, target=request.target + b"?a=" + b"a" * 100_000),
+        ANSWERED | {PARSER},
+    ),
+    "HTTP-09 a header of 200 kB": Attack(with_header("X-Kit", b"a" * 200_000), ANSWERED | {PARSER}),
+    "HTTP-09 5000 headers": Attack(
+        lambda request: request.add("X-Kit", *[b"a"] * 5000), ANSWERED | {PARSER}
+    ),
+    "HTTP-13 HTTP/3.0": Attack(
+        lambda request: request.encode().replace(b" HTTP/1.1", b" HTTP/3.0", 1), BROKEN | {505}
+    ),
+    "HTTP-13 HTTP/1.0": Attack(
+        lambda request: request.encode().replace(b" HTTP/1.1", b" HTTP/1.0", 1), {AS_USUAL}
+    ),
+}
+CHANGES |= {
+    f"A-100 {name}": Attack(with_header(name, value), {AS_USUAL}) for name, value in SPOOFED.items()
+} | {
+    "A-100 all": Attack(
+        lambda request: replace(request, headers=(*request.headers, *SPOOFED.items())), {AS_USUAL}
+    )
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_no_change_of_a_request_breaks_a_route(
+    attacker: Attacker, subtests: pytest.Subtests, name: str
+) -> None:
+    attack = CHANGES[name]
+    for route in attacker.routes:
+        with subtests.test(route=str(route)):
+            changed = attack.change(route.good_request())
+            answers, records = attacker.attack(
+                route,
+                changed,
+                expect(attack.expected, route),
+                timeout=attack.timeout,
+                closes=attack.closes,
+            )
+            sent = (changed.encode() if isinstance(changed, Request) else changed).decode("latin-1")
+            for answer in answers:
+                check_nothing_was_believed(answer)
+            for record in filter(is_access_record, records):
+                assert record["client_ip"] == "127.0.0.1"
+                assert record.get("trace_id", NO_TRACE) not in sent.lower()
+                assert "evil" not in record["path"] or "host" in name
+
+
+def check_nothing_was_believed(answer: Answer) -> None:
+    """Assert that the answer follows no claim about host, scheme or origin."""
+    for header in ("Location", "Strict-Transport-Security", "Link"):
+        assert header not in answer.headers
+    for header in ("Allow-Origin", "Allow-Credentials", "Allow-Private-Network"):
+        assert f"Access-Control-{header}" not in answer.headers
+    assert ID not in str(answer.headers).encode().lower()
+    assert answer.headers.get_content_subtype() in {"json", "problem+json", "plain"}
+
+
+FROM_A_PROXY: dict[str, tuple[str, bytes]] = {
+    "text": ("X-Forwarded-For", b"kit"),
+    "empty": ("X-Forwarded-For", b""),
+    "commas": ("X-Forwarded-For", b", ,,"),
+    "not ASCII": ("X-Forwarded-For", b"\xff\xfe"),
+    "a port": ("X-Forwarded-For", b"203.0.113.9:99999"),
+    "IPv6": ("X-Forwarded-For", b"[2001:db8::1%eth0]:x"),
+    "10 kB": ("X-Forwarded-For", b"203.0.113.9," * 900),
+    "no scheme": ("X-Forwarded-Proto", b"javascript"),
+    "schemes": ("X-Forwarded-Proto", b"https, http"),
+    "bytes": ("X-Forwarded-Proto", b"\xff"),
+    "web socket": ("X-Forwarded-Proto", b"wss"),
+}
+
+
+def test_only_a_trusted_proxy_is_believed_and_none_breaks_the_service(
+    launch: Launch, subtests: pytest.Subtests
+) -> None:
+    with launch(FORWARDED_ALLOW_IPS="127.0.0.1", RATE_LIMIT_PER_MINUTE="1000") as service:
+        good = Request(target=b"/nowhere").put("X-Forwarded-For", b"203.0.113.9")
+        (answer,) = read_answers(service.raw(good.put("X-Forwarded-Proto", b"https").encode()))
+        check_answer(answer)
+        policy = answer.headers["Strict-Transport-Security"]
+        assert int(re.fullmatch(r"max-age=(\d+); includeSubDomains", policy)[1]) >= 31_536_000
+        record = service.wait_for_record(lambda record: record.get("path") == "/nowhere")
+        assert record["client_ip"] == "203.0.113.9"
+        for name, (header, value) in FROM_A_PROXY.items():
+            with subtests.test(name):
+                (answer,) = read_answers(service.raw(good.put(header, value).encode()))
+                check_answer(answer)
+                assert answer.status == 404
+                check_records(service.log())
+
+
+def test_a_valid_traceparent_is_logged(attacker: Attacker) -> None:
+    for route in attacker.routes:
+        request = route.good_request().put("traceparent", b"00-%b-%b-01" % (ID, SPAN))
+        _answers, records = attacker.attack(route, request, {AS_USUAL})
+        assert [record.get("trace_id") for record in records].count(ID.decode()) == 1
+
+
+def test_an_allowed_origin_may_read_answers_and_errors(attacker: Attacker) -> None:
+    for route in attacker.routes:
+        good = route.good_request().put("Origin", GOOD)
+        for request, expected in (
+            (good, {AS_USUAL}),
+            (replace(good, target=b"/nowhere"), {404}),
+            (replace(good, method="DELETE", body=None), {AS_USUAL, 405}),
+        ):
+            ((answer,), _records) = attacker.attack(route, request, expected)
+            assert answer.headers["Access-Control-Allow-Origin"] == GOOD_ORIGIN
+            exposed = answer.headers["Access-Control-Expose-Headers"].lower()
+            assert {"x-request-id", "retry-after"} <= set(re.split(r",\s*", exposed))
+            assert "origin" in answer.headers["Vary"].lower()
+
+
+PREFLIGHTS: dict[str, dict[str, tuple[bytes, ...]]] = {
+    **{f"A-105 origin {name}": {"Origin": values} for name, values in ORIGINS.items() if name},
+    "A-106 method TRACE": {"Access-Control-Request-Method": (b"TRACE",)},
+    "A-106 method FOO": {"Access-Control-Request-Method": (b"FOO",)},
+    "A-106 method of 10 kB": {"Access-Control-Request-Method": (b"A" * 10_000,)},
+    "A-106 header x-evil": {"Access-Control-Request-Headers": (b"x-evil",)},
+    "A-106 one header of two": {"Access-Control-Request-Headers": (b"content-type, x-evil",)},
+    "A-106 10000 headers": {"Access-Control-Request-Headers": (b"x-evil," * 10_000,)},
+    "A-106 no header": {"Access-Control-Request-Headers": (b"\xff\xfe{}",)},
+    "A-106 private network": {"Access-Control-Request-Private-Network": (b"true",)},
+}
+
+
+def preflight(route: Route) -> Request:
+    request = Request("OPTIONS", route.target()).put("Origin", GOOD)
+    return request.put("Access-Control-Request-Method", route.method.encode())
+
+
+@pytest.mark.parametrize("name", PREFLIGHTS)
+def test_a_preflight_for_too_much_is_refused(
+    attacker: Attacker, subtests: pytest.Subtests, name: str
+) -> None:
+    for route in attacker.routes:
+        request = preflight(route)
+        for header, values in PREFLIGHTS[name].items():
+            request = request.put(header, *values)
+        with subtests.test(route=str(route)):
+            answers, _records = attacker.attack(route, request, {400, 403, 405})
+            for answer in answers:
+                assert "Access-Control-Allow-Credentials" not in answer.headers
+                assert "Access-Control-Allow-Private-Network" not in answer.headers
+                if "origin" in name:
+                    assert not [header for header in answer.headers if "-allow-" in header.lower()]
+
+
+def test_a_preflight_for_what_is_allowed_is_answered(attacker: Attacker) -> None:
+    for route in attacker.routes:
+        request = preflight(route).put("Access-Control-Request-Headers", b"content-type")
+        ((answer,), _records) = attacker.attack(route, request, {200, 204})
+        allowed = {name: answer.headers[f"Access-Control-{name}"] for name in (
+            "Allow-Origin", "Allow-Methods", "Allow-Headers", "Max-Age",
+        )}  # fmt: skip
+        assert allowed["Allow-Origin"] == GOOD_ORIGIN
+        assert route.method in re.split(r",\s*", allowed["Allow-Methods"])
+        assert "*" not in allowed["Allow-Methods"] + allowed["Allow-Headers"]
+        assert int(allowed["Max-Age"]) <= 7200
+
+
+# --- Methods and paths (A-96, A-98, HTTP-01 … HTTP-03, HTTP-21, HTTP-22)
+
+
+def test_a_method_a_path_does_not_have_is_405_with_those_it_has(attacker: Attacker) -> None:
+    for route in attacker.routes:
+        has = {other.method for other in attacker.routes if other.path == route.path}
+        has |= {"HEAD"} if "GET" in has else set()
+        for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - has:
+            request = replace(route.good_request(), method=method, body=None)
+            ((answer,), _records) = attacker.attack(route, request, {405})
+            assert set(re.split(r",\s*", answer.headers["Allow"])) - {"OPTIONS"} == has
+
+
+def test_head_is_get_without_a_body(attacker: Attacker) -> None:
+    for route in attacker.routes:
+        if route.method == "GET":
+            request = replace(route.good_request(), method="HEAD")
+            ((answer,), _records) = attacker.attack(route, request, {AS_USUAL})
+            ((full,), _records) = attacker.attack(route, route.good_request(), {AS_USUAL})
+            assert answer.headers["Content-Length"] == str(len(full.body))
+
+
+FILES = [
+    "/.git/config", "/.git/HEAD", "/.env", "/.env.production", "/pyproject.toml", "/uv.lock",
+    "/app/main.py", "/app/../pyproject.toml", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd",
+    "/..%2f..%2fetc/passwd", "/..%5c..%5cwindows/win.ini", "/..;/actuator", "/static/",
+    "/static/../app/main.py", "/static/%2e%2e/%2e%2e/etc/passwd", "/favicon.ico", "/robots.txt",
+    "/metrics", "/debug", "/admin", "/server-status", "/actuator/env", "/wp-login.php",
+    "/.well-known/security.txt", "/.well-known/jwks.json/..", "/openapi.json/", "/%2fetc/passwd",
+    "/%", "/%zz", "/%00", "/a%00.json", "/%c0%af", "/%ed%a0%80", "/%f0%9f%9a%80", "/%0d%0aX:%20y",
+    "/%1b%5b31m", "/%e2%80%a8", "//", "///x", "/%25252e", "/\\", "/;", "/?", "/??", "/#",
+    "/" + "a/" * 3000, "/" + "a" * 20_000, "/" + "%41" * 3000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path[:40] for path in FILES])
+def test_no_file_and_no_strange_path_is_served(attacker: Attacker, path: str) -> None:
+    expected = {404, PARSER} if len(path) < 10_000 else {404, 414, PARSER}
+    attacker.attack(attacker.routes[0], Request(target=path.encode()), expected)
+
+
+@pytest.mark.parametrize("accept", ACCEPTS)
+def test_an_error_is_json_whatever_is_accepted(attacker: Attacker, accept: str) -> None:
+    request = Request(target=b"/nowhere").put("Accept", ACCEPTS[accept])
+    attacker.attack(attacker.routes[0], request, {404, 406})
+
+
+DETOURS: dict[str, Callable[[bytes], bytes]] = {
+    "a parameter": lambda path: path + b";x=1",
+    "an encoded slash": lambda path: path + b"%2f",
+    "an encoded slash inside": lambda path: path[:4] + path[4:].replace(b"/", b"%2f"),
+    "a NUL": lambda path: path + b"%00",
+    "a line end": lambda path: path + b"%0d%0a",
+    "an encoded question mark": lambda path: path + b"%3fx",
+    "a suffix": lambda path: path + b".json",
+    "a space": lambda path: path + b"%20",
+    "double slashes": lambda path: path.replace(b"/", b"//"),
+    "a double slash first": lambda path: b"/" + path,
+    "dots that lead back": lambda path: b"/x/.." + path,
+    "encoded dots that lead back": lambda path: b"/x/%2e%2e" + path,
+    "a dot": lambda path: b"/." + path,
+    "capitals": lambda path: path.upper(),
+    "encoded twice": lambda path: path.replace(b"/api", b"/%2561pi"),
+    "a backslash": lambda path: path.replace(b"/", b"\\"),
+    "half a pair": lambda path: path + b"%ed%a0%80",
+}
+
+
+@pytest.mark.parametrize("name", DETOURS)
+def test_no_detour_leads_to_a_route(
+    attacker: Attacker, subtests: pytest.Subtests, name: str
+) -> None:
+    for route in attacker.routes:
+        good = route.good_request()
+        with subtests.test(route=str(route)):
+            path = good.target.split(b"?")[0]
+            if DETOURS[name](path) != path:
+                attacker.attack(route, replace(good, target=DETOURS[name](path)), BROKEN)
+
+
+TEXTS = {
+    "A-91 half a pair": b"%ed%a0%80",
+    "A-91 invalid UTF-8": b"%ff%fe",
+    "VAL-04 NUL": b"%00",
+    "VAL-04 NUL after text": b"a%00b",
+    "VAL-06 5000 digits": b"9" * 5000,
+    "VAL-06 2^31": b"2147483648",
+    "VAL-06 2^63": b"9223372036854775808",
+    "VAL-06 minus one": b"-1",
+    "VAL-06 NaN": b"NaN",
+    "VAL-06 1e999": b"1e999",
+    "VAL-12 1_000": b"1_000",
+    "VAL-12 Arabic digits": b"%d9%a1%d9%a2",
+    "VAL-13 no UUID": b"00000000-0000-0000-0000-00000000000g",
+    "VAL-15 CR LF": b"a%0d%0aX:%20evil",
+    "VAL-15 an escape sequence": b"%1b%5b31m",
+    "VAL-15 U+2028": b"%e2%80%a8",
+    "VAL-15 SQL": b"'%20OR%201=1;--",
+    "VAL-15 a template": b"%7b%7b7*7%7d%7d",
+    "VAL-15 a bad escape": b"%zz%",
+    "VAL-07 8 kB": b"kit" * 2700,
+    "HTTP-22 dots": b"..",
+    "HTTP-22 encoded dots": b"%2e%2e",
+    "HTTP-22 an encoded slash": b"a%2fb",
+    "HTTP-22 a parameter": b"a;b=c",
+}
+ALWAYS_BAD = ("A-91", "VAL-04")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_parameter_breaks_a_route(
+    attacker: Attacker, subtests: pytest.Subtests, name: str
+) -> None:
+    for route in attacker.routes:
+        good = route.good_request()
+        for parameter in route.parameters("path"):
+            with subtests.test(route=str(route), path=parameter["name"]):
+                target = route.target(**{parameter["name"]: TEXTS[name]})
+                attacker.attack(route, replace(good, target=target), ANSWERED)
+        for parameter in route.parameters("query"):
+            query = f"{parameter['name']}=".encode() + TEXTS[name]
+            expected = REFUSED if name.startswith(ALWAYS_BAD) else ANSWERED
+            with subtests.test(route=str(route), query=parameter["name"]):
+                attacker.attack(route, replace(good, target=route.target(query)), expected)
+
+
+QUERIES = {
+    "an unknown name": b"kit=1",
+    "half a pair as name": b"%ed%a0%80=%ed%a0%80",
+    "only separators": b"&&&===;;;",
+    "no value": b"a&b&c",
+    "10000 names": b"a=1&" * 5000,
+    "brackets": b"a[b][c]=d&a[]=e",
+    "a bad escape": b"%zz=%",
+    "a second query": b"a=1?b=2",
+    "a NUL": b"%00=%00",
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_no_query_breaks_a_route(attacker: Attacker, subtests: pytest.Subtests, name: str) -> None:
+    for route in attacker.routes:
+        good = route.good_request()
+        twice = b"&".join(
+            b"%b=1&%b=2" % ((item["name"].encode(),) * 2) for item in route.parameters("query")
+        )
+        with subtests.test(route=str(route)):
+            for query in (QUERIES[name], twice + b"&" + QUERIES[name]):
+                attacker.attack(route, replace(good, target=route.target(query)), ANSWERED)
+
+
+def test_production_serves_no_documentation_unless_told_to(launch: Launch) -> None:
+    with launch() as service:
+        for path in (b"/docs", b"/redoc", b"/openapi.json", b"/docs/oauth2-redirect", b"/docs/"):
+            (answer,) = read_answers(service.raw(Request(target=path).encode()))
+            check_answer(answer)
+            assert answer.status == 404
+
+
+# --- Other protocols, and connections that misbehave (A-102, A-109 … A-111)
+
+NOT_HTTP = {
+    "A-109 the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0\0\0\0\0",
+    "A-109 the hello of TLS": bytes.fromhex("16030100c8010000c40303") + bytes(200),
+    "A-109 SSH": b"SSH-2.0-OpenSSH_9.9\r\n",
+    "A-109 a line of SMTP": b"EHLO evil.example\r\n",
+    "A-109 a PROXY header": b"PROXY TCP4 203.0.113.9 203.0.113.9 1 2\r\nGET / HTTP/1.1\r\n\r\n",
+    "A-109 random": bytes(range(256)) * 40,
+    "A-109 NULs": bytes(1000),
+    "A-109 line ends": b"\r\n" * 1000,
+    "A-109 a method without end": b"G" * 100_000,
+    "A-109 no target": b"GET\r\n\r\n",
+    "A-109 half a request": b"GET /api HTTP/1.1\r\nHost: loc",
+    "A-109 nothing": b"",
+}
+
+
+@pytest.mark.parametrize("name", NOT_HTTP)
+def test_what_is_not_http_harms_nobody(attacker: Attacker, name: str) -> None:
+    attacker.attack(attacker.routes[0], NOT_HTTP[name], {PARSER, SILENCE}, timeout=0.3)
+
+
+def test_pipelined_requests_are_answered_in_order(attacker: Attacker) -> None:
+    names = [f"pipelined-{number}".encode() for number in range(50)]
+    good = Request(target=HEALTH.encode()).drop("Connection")
+    requests = b"".join(good.put("X-Request-ID", name).encode() for name in names)
+    answers, _records = attacker.attack(attacker.routes[0], requests, {200}, timeout=0.5)
+    assert [answer.headers["X-Request-ID"].encode() for answer in answers] == names
+
+
+IDLE, SLOW, SLOW_SECONDS = 200, 50, 3
+
+
+def test_health_answers_beside_idle_and_slow_clients(attacker: Attacker) -> None:
+    service = attacker.service
+    before, memory = service.open_files(), service.rss
+    slow_request = attacker.routes[-1].good_request().encode()
+    with ExitStack() as connections:
+        for _ in range(IDLE):
+            connections.enter_context(service.connect())
+        slow = [connections.enter_context(service.connect()) for _ in range(SLOW)]
+        for sent, end in enumerate(range(1, 1 + SLOW_SECONDS * 10)):
+            for connection in slow:
+                connection.sendall(slow_request[sent:end])
+            started = time.monotonic()
+            assert service.raw(Request(target=HEALTH.encode()).encode()).startswith(b"HTTP/1.1 200")
+            assert time.monotonic() - started < 1
+            time.sleep(0.1)
+    check_it_let_go(service, before)
+    assert service.rss - memory < 16 * MEGABYTE
+
+
+def test_a_client_that_never_reads_takes_little_memory(attacker: Attacker) -> None:
+    service = attacker.service
+    before, memory = service.open_files(), service.rss
+    # Some 10 MB of answers. uvicorn queues what is pipelined without a limit of its own.
+    requests = Request(target=b"/openapi.json").drop("Connection").encode() * 1500
+    with service.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(requests)
+        for _ in range(10):
+            assert attacker.send_good_request(attacker.routes[0]) == 200
+            time.sleep(0.1)
+        assert service.rss - memory < 32 * MEGABYTE
+    check_it_let_go(service, before)
+    # Not judged: uvicorn, writing a queued answer to the closed connection, may log an error.
+    attacker.send_good_request(attacker.routes[0])
+
+
+DISCONNECTS = 100
+
+
+def test_clients_that_leave_in_the_middle_are_no_error(
+    attacker: Attacker, subtests: pytest.Subtests
+) -> None:
+    service = attacker.service
+    for route in attacker.routes:
+        good = route.good_request()
+        body = good.body or b"{}"
+        half = replace(
+            good.put("Content-Length", b"%d" % (len(body) + 10)), body=body, length=False
+        )
+        chunks = replace(good, body=None).encode_chunked(body).removesuffix(b"0\r\n\r\n")
+        for name, data in {
+            "in the head": good.encode()[:40],
+            "in the body": half.encode(),
+            "in a chunk": chunks,
+            "in the answer": good.encode(),
+            "in many answers": good.drop("Connection").encode() * 20,
+        }.items():
+            with subtests.test(name, route=str(route)):
+                seen, before = len(service.lines()), service.open_files()
+                for _ in range(DISCONNECTS // 5):
+                    service.abandon(data)
+                check_it_let_go(service, before)
+                assert attacker.send_good_request(route) == attacker.usual[route]
+                check_records(service.log(seen))
+
+
+def check_it_let_go(service: Service, before: int) -> None:
+    """Assert that the descriptors of clients that are gone are closed soon."""
+    end = time.monotonic() + 3
+    while (now := service.open_files()) > before and time.monotonic() < end:
+        time.sleep(0.02)
+    assert now <= before, "descriptors stay open"
+
+
+# --- Storm (A-119)
+
+
+def test_a_storm_meets_429_and_spares_health(launch: Launch) -> None:
+    limit, requests, clients = 50, 1000, 10
+    with launch(RATE_LIMIT_PER_MINUTE=str(limit)) as service:
+        before = service.rss
+        received: list[bytes] = []
+        request = Request(target=b"/nowhere").drop("Connection").encode()
+        last = Request(target=HEALTH.encode()).encode()
+        burst = request * (requests // clients) + last
+        threads = [
+            threading.Thread(target=lambda: received.append(service.raw(burst)))
+            for _ in range(clients)
+        ]
+        started = time.time()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        answers: list[Answer] = [answer for one in received for answer in read_answers(one)]
+        for answer in answers:
+            check_answer(answer)
+        statuses = [answer.status for answer in answers]
+        windows = 1 + (time.time() // 60 > started // 60)  # a minute may have ended meanwhile
+        assert statuses.count(200) == clients
+        assert limit <= statuses.count(404) <= limit * windows
+        assert statuses.count(404) + statuses.count(429) == requests
+        for answer in answers:
+            if answer.status == 429:
+                assert answer.json()["code"] == "RATE_LIMITED"
+                assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert service.rss - before < 16 * MEGABYTE
+        check_records(service.log())
+
+
+def test_spoofed_addresses_do_not_escape_the_limit(launch: Launch) -> None:
+    with launch(RATE_LIMIT_PER_MINUTE="5") as service:
+        statuses = []
+        for number in range(20):
+            address = f"203.0.113.{number}".encode()
+            request = Request(target=b"/nowhere").put("X-Forwarded-For", address)
+            for name in ("X-Real-IP", "Forwarded", "X-Client-IP"):
+                request = request.put(name, address)
+            (answer,) = read_answers(service.raw(request.encode()))
+            statuses.append(answer.status)
+    assert statuses.count(429) >= 10
