@@ -8,16 +8,18 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from httpx2 import ASGITransport, AsyncClient
+from pydantic import Field
 
 from app.core.config import Settings
 from app.core.logging import configure_logging, log_context
+from app.core.schemas import RequestSchema
 from app.main import create_app
 
 ORIGIN = "https://good.example"
@@ -28,6 +30,21 @@ Connect = Callable[[FastAPI], AbstractAsyncContextManager[AsyncClient]]
 LogLines = Callable[[], list[dict[str, Any]]]
 
 router = APIRouter()
+
+
+class Parcel(RequestSchema):
+    weight_grams: Annotated[int, Field(strict=True, ge=1, le=30_000)]
+    reference: Annotated[str, Field(max_length=100)] | None = None
+
+
+@router.post("/parcels")
+async def create_parcel(parcel: Parcel) -> Parcel:
+    return parcel
+
+
+@router.get("/parcels/{parcel_id}")
+async def read_parcel(parcel_id: int) -> int:
+    return parcel_id
 
 
 @router.get("/crash")

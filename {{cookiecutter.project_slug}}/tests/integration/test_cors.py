@@ -28,9 +28,7 @@ async def test_an_allowed_origin_may_read_every_answer(client: AsyncClient, path
 
 
 async def test_an_allowed_origin_may_read_a_413(client: AsyncClient) -> None:
-    answer = await client.post(
-        "/api/v1/quotes/DE", content=b"x" * 1_048_577, headers={"Origin": ORIGIN}
-    )
+    answer = await client.post("/parcels", content=b"x" * 1_048_577, headers={"Origin": ORIGIN})
     assert answer.status_code == 413
     assert answer.headers["access-control-allow-origin"] == ORIGIN
 
@@ -48,7 +46,7 @@ async def test_any_other_origin_may_not(client: AsyncClient, origin: str) -> Non
 
 async def test_a_preflight_of_an_allowed_origin(client: AsyncClient) -> None:
     headers = {"Origin": ORIGIN, "Access-Control-Request-Headers": "authorization", **PREFLIGHT}
-    answer = await client.options("/api/v1/quotes/DE", headers=headers)
+    answer = await client.options("/parcels", headers=headers)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert "POST" in answer.headers["access-control-allow-methods"]

@@ -8,7 +8,7 @@ from httpx2 import AsyncClient, Response
 
 from app.core.errors import Problem
 
-QUOTE = "/api/v1/quotes/DE"
+PARCELS = "/parcels"
 JSON = {"Content-Type": "application/json"}
 
 
@@ -36,14 +36,8 @@ async def test_wrong_method_names_the_right_ones(client: AsyncClient, method: st
 
 
 async def test_head_of_a_post_only_path(client: AsyncClient) -> None:
-    answer = await client.head(QUOTE)
+    answer = await client.head(PARCELS)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-
-
-async def test_business_rule(client: AsyncClient) -> None:
-    answer = await client.post(f"{QUOTE}?express=1", json={"weight_grams": 10_001})
-    problem = check_problem(answer, 400, "BUSINESS_RULE_VIOLATED")
-    assert problem.detail == "Express is not offered above 10 kg."
 
 
 @pytest.mark.parametrize(
@@ -62,7 +56,7 @@ async def test_business_rule(client: AsyncClient) -> None:
 async def test_invalid_fields_are_named_and_not_echoed(
     client: AsyncClient, body: dict[str, Any]
 ) -> None:
-    problem = check_problem(await client.post(QUOTE, json=body), 422, "VALIDATION_ERROR")
+    problem = check_problem(await client.post(PARCELS, json=body), 422, "VALIDATION_ERROR")
     assert problem.errors
 
 
@@ -87,7 +81,7 @@ async def test_invalid_fields_are_named_and_not_echoed(
 )
 async def test_hostile_bodies_are_the_clients_fault(client: AsyncClient, body: str) -> None:
     content = body.encode("utf-8", "surrogateescape")
-    answer = await client.post(QUOTE, content=content, headers=JSON)
+    answer = await client.post(PARCELS, content=content, headers=JSON)
     code = {400: "BAD_REQUEST", 422: "VALIDATION_ERROR"}[answer.status_code]
     check_problem(answer, answer.status_code, code)
     assert len(answer.content) < 2000
@@ -95,17 +89,17 @@ async def test_hostile_bodies_are_the_clients_fault(client: AsyncClient, body: s
 
 async def test_many_findings_are_cut(client: AsyncClient) -> None:
     body = {f"unknown{number}": 1 for number in range(1000)}
-    problem = check_problem(await client.post(QUOTE, json=body), 422, "VALIDATION_ERROR")
+    problem = check_problem(await client.post(PARCELS, json=body), 422, "VALIDATION_ERROR")
     assert len(problem.errors) == 20
 
 
 async def test_the_path_is_validated(client: AsyncClient) -> None:
-    answer = await client.post("/api/v1/quotes/canary", json={"weight_grams": 1})
+    answer = await client.get("/parcels/canary")
     check_problem(answer, 422, "VALIDATION_ERROR")
 
 
 async def test_body_over_the_limit_declared(client: AsyncClient) -> None:
-    answer = await client.post(QUOTE, content=b"x" * 1_048_577, headers=JSON)
+    answer = await client.post(PARCELS, content=b"x" * 1_048_577, headers=JSON)
     check_problem(answer, 413, "PAYLOAD_TOO_LARGE")
 
 
@@ -118,7 +112,7 @@ async def test_body_over_the_limit_in_chunks(client: AsyncClient) -> None:
             sent += 65536
             yield b" " * 65536
 
-    answer = await client.post(QUOTE, content=chunks(), headers=JSON)
+    answer = await client.post(PARCELS, content=chunks(), headers=JSON)
     check_problem(answer, 413, "PAYLOAD_TOO_LARGE")
     assert sent < 2**21
 
@@ -136,5 +130,5 @@ async def test_a_crash_is_generic_and_logged_once(
 
 async def test_no_traceback_below_500(client: AsyncClient, log_lines: Any) -> None:
     await client.get("/nowhere")
-    await client.post(QUOTE, content=b"{", headers=JSON)
+    await client.post(PARCELS, content=b"{", headers=JSON)
     assert [line["event"] for line in log_lines()] == ["request", "request"]

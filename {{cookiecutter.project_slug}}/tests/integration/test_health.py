@@ -29,24 +29,26 @@ async def test_health_asks_nobody(make_app: Any, connect: Any) -> None:
 
 async def test_ready_when_every_check_passes(make_app: Any, connect: Any) -> None:
     app = make_app()
-    add_readiness_check(app, "database", succeed)
+    add_readiness_check(app, "queue", succeed)
     async with connect(app) as client:
         answer = await client.get("/api/v1/ready")
-    assert (answer.status_code, answer.json()["checks"]) == (200, {"database": "ok"})
+    assert answer.status_code == 200
+    assert set(answer.json()["checks"].values()) == {"ok"}
+    assert "queue" in answer.json()["checks"]
 
 
 async def test_not_ready_names_the_check_and_no_more(
     make_app: Any, connect: Any, log_lines: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", 0.1)
     app = make_app()
-    for name, check in {"keys": succeed, "database": fail, "queue": hang}.items():
+    for name, check in {"good": succeed, "bad": fail, "slow": hang}.items():
         add_readiness_check(app, name, check)
     async with connect(app) as client:
         answer = await client.get("/api/v1/ready")
     assert (answer.status_code, answer.json()["code"]) == (503, "NOT_READY")
-    assert answer.json()["checks"] == {"keys": "ok", "database": "fail", "queue": "fail"}
+    assert {"good": "ok", "bad": "fail", "slow": "fail"}.items() <= answer.json()["checks"].items()
     assert answer.headers["retry-after"].isdigit()
     assert "canary" not in answer.text
     failed = [line["check"] for line in log_lines() if line["event"] == "not_ready"]
-    assert failed == ["database", "queue"]
+    assert failed == ["bad", "slow"]

@@ -7,20 +7,7 @@ from httpx2 import AsyncClient
 
 from app.main import create_app
 
-QUOTE = "/api/v1/quotes/DE"
 HEALTH = "/api/v1/health"
-
-
-async def test_a_quote(client: AsyncClient) -> None:
-    answer = await client.post(f"{QUOTE}?express=true", json={"weight_grams": 1200})
-    assert answer.status_code == 200
-    assert answer.json() == {
-        "country": "DE",
-        "express": True,
-        "weight_grams": 1200,
-        "price": "12.80",
-        "currency": "EUR",
-    }
 
 
 @pytest.mark.parametrize("path", [HEALTH, "/openapi.json", "/nowhere", "/docs"])
@@ -111,9 +98,8 @@ async def test_operations_are_documented(client: AsyncClient) -> None:
     for operation in operations:
         assert operation["tags"]
         assert "default" in operation["responses"]
-    assert {"200", "400", "413", "422"} < set(
-        document["paths"]["/api/v1/quotes/{country}"]["post"]["responses"]
-    )
+        if "requestBody" in operation:
+            assert {"413", "422"} < set(operation["responses"])
     assert "Problem" in document["components"]["schemas"]
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
