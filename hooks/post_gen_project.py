@@ -6,16 +6,45 @@ to every project. Nothing is installed, downloaded or committed here.
 
 import os
 
-STRUCTURE = "{{ cookiecutter.structure }}"
+MODULAR = "{{ cookiecutter.structure }}" == "modular"
+DATABASE = "{{ cookiecutter.database }}"
+SQL = DATABASE != "none"
+ALEMBIC = "{{ cookiecutter.__alembic }}" == "yes"
 
 KEEP_IF = {
-    "app/api": STRUCTURE == "modular",
-    "app/schemas": STRUCTURE == "modular",
-    "app/services": STRUCTURE == "modular",
-    "tests/unit/services": STRUCTURE == "modular",
-    "app/quotes.py": STRUCTURE == "flat",
-    "app/schemas.py": STRUCTURE == "flat",
-    "tests/unit/test_quotes.py": STRUCTURE == "flat",
+    "app/api": MODULAR,
+    "app/api/items.py": SQL,
+    "app/api/quotes.py": not SQL,
+    "app/services": MODULAR,
+    "app/services/items.py": SQL,
+    "app/services/quotes.py": not SQL,
+    "app/schemas": MODULAR,
+    "app/schemas/items.py": SQL,
+    "app/schemas/quotes.py": not SQL,
+    "app/models": MODULAR and SQL,
+    "app/items.py": not MODULAR and SQL,
+    "app/quotes.py": not MODULAR and not SQL,
+    "app/schemas.py": not MODULAR and SQL,
+    "app/models.py": not MODULAR and SQL,
+    "app/core/database_url.py": SQL,
+    "app/db": SQL,
+    "app/db/postgresql.py": DATABASE == "postgresql",
+    "app/db/mysql.py": DATABASE == "mysql",
+    "app/db/migrate.py": ALEMBIC,
+    "app/db/schema.py": not ALEMBIC,
+    "app/migrations": ALEMBIC,
+    "tests/databases.py": SQL,
+    "tests/unit/core/test_database_url.py": SQL,
+    "tests/unit/db": SQL,
+    "tests/unit/db/test_postgresql.py": DATABASE == "postgresql",
+    "tests/unit/db/test_mysql.py": DATABASE == "mysql",
+    "tests/unit/services": MODULAR and not SQL,
+    "tests/unit/test_quotes.py": not MODULAR and not SQL,
+    "tests/integration/test_quotes.py": not SQL,
+    "tests/integration/test_items.py": SQL,
+    "tests/integration/test_database.py": SQL,
+    "tests/integration/test_migrations.py": ALEMBIC,
+    "tests/integration/test_schema.py": SQL and not ALEMBIC,
 }
 
 NEXT_STEPS = """
@@ -42,6 +71,7 @@ def remove(path):
 
 
 for path, keep in KEEP_IF.items():
-    if not keep:
+    # What is inside a folder that is gone is gone already.
+    if not keep and os.path.exists(path):
         remove(path)
 print(NEXT_STEPS)

@@ -24,17 +24,18 @@ TEMPLATE_SYNTAX = ("{" * 2, "{%", "{#")
 # would depend on itself.
 PACKAGES = frozenset(
     """
-    annotated-doc annotated-types anyio ast-serialize async-timeout certifi
-    charset-normalizer click colorama coverage deprecated deptry execnet fastapi
-    googleapis-common-protos grimp h11 httpcore2 httptools httpx2 httpx2-jsfetch idna
-    import-linter iniconfig librt limits markdown-it-py mdurl mypy mypy-extensions
-    opentelemetry-api opentelemetry-exporter-http-transport
-    opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common
-    opentelemetry-exporter-otlp-proto-http opentelemetry-proto opentelemetry-sdk
-    opentelemetry-semantic-conventions orjson packaging pathspec pluggy prek protobuf
-    pydantic pydantic-core pydantic-settings pygments pytest pytest-cov pytest-xdist
-    python-dotenv redis requests requirements-parser rich ruff starlette structlog tomli
-    truststore typing-extensions typing-inspection urllib3 uvicorn uvloop wrapt
+    aiosqlite alembic annotated-doc annotated-types anyio ast-serialize async-timeout
+    asyncmy asyncpg certifi cffi charset-normalizer click colorama coverage cryptography
+    deprecated deptry execnet fastapi googleapis-common-protos greenlet grimp h11 httpcore2
+    httptools httpx2 httpx2-jsfetch idna import-linter iniconfig librt limits mako
+    markdown-it-py markupsafe mdurl mypy mypy-extensions opentelemetry-api
+    opentelemetry-exporter-http-transport opentelemetry-exporter-otlp-common
+    opentelemetry-exporter-otlp-proto-common opentelemetry-exporter-otlp-proto-http
+    opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions orjson
+    packaging pathspec pluggy prek protobuf pycparser pydantic pydantic-core
+    pydantic-settings pygments pytest pytest-cov pytest-xdist python-dotenv redis requests
+    requirements-parser rich ruff sqlalchemy starlette structlog tomli truststore
+    typing-extensions typing-inspection urllib3 uvicorn uvloop wrapt
     """.split()
 )
 

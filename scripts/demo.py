@@ -43,7 +43,8 @@ def main() -> None:
         try:
             wait_for(server)
             call("/api/v1/health")
-            call("/api/v1/quotes/DE", {"weight_grams": 3000})
+            call("/api/v1/items", {"sku": "MUG-01", "name": "Mug", "price": "9.90"})
+            call("/api/v1/items")
             say(f"works, {time.monotonic() - started:.0f} s after the start")
             if "--once" in sys.argv:
                 return

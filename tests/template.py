@@ -44,7 +44,9 @@ def combinations() -> Iterator[tuple[str, dict[str, str]]]:
     """Yield a readable id and the answers of every combination, the refused ones left out."""
     crossed = {key: choices for key, choices in CHOICES.items() if key not in ALONE}
     for values in itertools.product(*crossed.values()):
-        yield "-".join(values), default_answers() | dict(zip(crossed, values, strict=True))
+        said = {key: {"yes": key, "no": f"no_{key}"} for key in crossed}
+        names = [said[key].get(value, value) for key, value in zip(crossed, values, strict=True)]
+        yield "-".join(names), default_answers() | dict(zip(crossed, values, strict=True))
     for key in ALONE:
         for value in CHOICES[key]:
             if value != default_answers()[key]:

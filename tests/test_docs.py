@@ -42,9 +42,12 @@ def test_decisions_are_all_listed() -> None:
     assert listed == sorted(path.name for path in folder.glob("0*.md"))
 
 
+@pytest.mark.parametrize("database", CHOICES["database"])
 @pytest.mark.parametrize("structure", CHOICES["structure"])
-def test_readme_of_a_project_names_files_that_exist(bake: Bake, structure: str) -> None:
-    project = bake(**default_answers() | {"structure": structure})
+def test_readme_of_a_project_names_files_that_exist(
+    bake: Bake, structure: str, database: str
+) -> None:
+    project = bake(**default_answers() | {"structure": structure, "database": database})
     layout = (project.path / "README.md").read_text(encoding="utf-8").split("```")
     named = [
         line.split()[0]
@@ -60,9 +63,9 @@ def test_readme_of_a_project_names_files_that_exist(bake: Bake, structure: str) 
 
 def test_readme_of_a_project_lists_its_make_targets(bake: Bake) -> None:
     project = bake(**default_answers())
-    targets = set(re.findall(r"^(\w+):", (project.path / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", (project.path / "Makefile").read_text(), re.MULTILINE))
     named = set(
-        re.findall(r"`make (\w+)", (project.path / "README.md").read_text(encoding="utf-8"))
+        re.findall(r"`make ([\w-]+)", (project.path / "README.md").read_text(encoding="utf-8"))
     )
 
     assert named <= targets

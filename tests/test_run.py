@@ -28,7 +28,8 @@ def test_demo_bakes_starts_and_calls_the_default_project() -> None:
     )
 
     assert "GET /api/v1/health 200" in output
-    assert '"price":"8.65"' in output
+    assert "POST /api/v1/items 201" in output
+    assert '"total":1' in output
     assert "works" in output
 
 

@@ -1,32 +1,75 @@
-"""Fixtures: a baked project, installed and started as in production."""
+"""Fixtures: baked projects, installed and started as in production, each with a database."""
 
+import functools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 pytest.register_assert_rewrite("answers")
 
 from conftest import Workshop  # noqa: E402 after the line above
+from servers import fresh_database  # noqa: E402
 from service_process import PRODUCTION, Launch, Service  # noqa: E402
 from template import CACHE, Bake, default_answers, run  # noqa: E402
 
 FAULTY_APP = Path(__file__).with_name("faulty_app.py")
 
 
-@pytest.fixture(scope="session")
-def launch(bake: Bake, worker_id: str) -> Launch:
-    project = Workshop(CACHE / "kits" / worker_id).copy(bake(**default_answers()))
-    environment = project.with_name("environment")
-    variables = {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_PYTHON": sys.executable}
-    run("uv", "sync", "--quiet", "--no-dev", cwd=project, **variables)
-    scripts = environment / ("Scripts" if os.name == "nt" else "bin")
+class Installation(NamedTuple):
+    """A project, and the programs of an environment that has what it declares."""
 
-    def make(*, faulty: bool = False, healthy: bool = True, **variables: str) -> Service:
+    project: Path
+    scripts: Path
+
+
+Install = Callable[..., Installation]
+
+
+@pytest.fixture(scope="session")
+def install(bake: Bake, worker_id: str) -> Install:
+    """Install the default project with these answers, once for each."""
+
+    @functools.cache
+    def install_once(answers: frozenset[tuple[str, str]]) -> Installation:
+        name = "-".join(["project", *(value for _, value in sorted(answers))])
+        workshop = Workshop(CACHE / "kits" / worker_id / name)
+        project = workshop.copy(bake(**default_answers() | dict(answers)))
+        environment = project.with_name("environment")
+        variables = {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_PYTHON": sys.executable}
+        run("uv", "sync", "--quiet", "--no-dev", cwd=project, **variables)
+        return Installation(project, environment / ("Scripts" if os.name == "nt" else "bin"))
+
+    return lambda **answers: install_once(frozenset(answers.items()))
+
+
+@pytest.fixture(scope="module")
+def database() -> str:
+    """Which database the service has; override it with `on_databases(...)` to run on several."""
+    return default_answers()["database"]
+
+
+@pytest.fixture(scope="module")
+def launch(install: Install, database: str) -> Launch:
+    project, scripts = install(database=database)
+
+    @contextmanager
+    def make(*, faulty: bool = False, healthy: bool = True, **variables: str) -> Iterator[Service]:
         command = [scripts / "python", FAULTY_APP] if faulty else [scripts / "manage"]
-        return Service(project, [*command, "serve"], healthy=healthy, **PRODUCTION | variables)
+        if database != "none" and "DATABASE_URL" not in variables:
+            with fresh_database(database) as url:
+                ours = {"DATABASE_URL": url, "UPDATE_SCHEMA_ON_STARTUP": "true"}
+                with make(faulty=faulty, healthy=healthy, **ours | variables) as running:
+                    yield running
+            return
+        with Service(
+            project, [*command, "serve"], healthy=healthy, **PRODUCTION | variables
+        ) as running:
+            yield running
 
     return make
 

@@ -1,7 +1,8 @@
 """Requests as bytes, and a good one for each operation of an OpenAPI document."""
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -17,6 +18,9 @@ TEXTS = {
     "date-time": "2026-01-31T12:00:00Z",
     "uri": "https://example.com/",
 }
+# Fields that the service takes only once: each good body has a new value.
+UNIQUE_FIELDS = {"sku": "KIT-{}"}
+numbers = itertools.count()
 
 Schema = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -64,13 +68,17 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """One operation; `headers`, such as credentials, go with each of its requests."""
+    """One operation; `headers`, such as credentials, go with each of its requests.
+
+    `find_ids`, once there is one, gives path parameters that name something which exists.
+    """
 
     method: str
     path: str
     operation: Schema
     document: Schema
     headers: dict[str, bytes] = field(default_factory=dict)
+    find_ids: list[Callable[[], dict[str, bytes]]] = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -96,9 +104,15 @@ class Route:
         content = self.operation["requestBody"]["content"]
         return self.resolve(next(iter(content.values()))["schema"])
 
-    @cached_property
+    @property
     def good_body(self) -> Any:  # noqa: ANN401 JSON has no type
-        """A body that the schema allows, made of its examples."""
+        """A body that the schema allows, made of its examples; new where it must be."""
+        body = self._example_body
+        new = {name: UNIQUE_FIELDS[name] for name in UNIQUE_FIELDS if name in body}
+        return body | {name: text.format(next(numbers)) for name, text in new.items()}
+
+    @cached_property
+    def _example_body(self) -> Any:  # noqa: ANN401 JSON has no type
         return self.example(self.body_schema)
 
     def parameters(self, place: str) -> list[Schema]:
@@ -107,8 +121,11 @@ class Route:
         return [parameter for parameter in every if parameter["in"] == place]
 
     def target(self, query: bytes = b"", **values: bytes) -> bytes:
-        """Return the request target; `values` replace examples and are percent-encoded already."""
+        """Return the request target; `values` of path parameters are percent-encoded already."""
         path = self.path.encode()
+        names = {parameter["name"] for parameter in self.parameters("path")}
+        for find in self.find_ids if names - values.keys() else []:
+            values = find() | values
         for parameter in self.parameters("path"):
             name = parameter["name"]
             value = values.get(name, quote(str(self.example(parameter)), safe="").encode())

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -270,7 +271,13 @@ PRODUCTION = {
 
 
 class Launch(Protocol):
-    """Make a Service of the project that starts when entered, by default in production."""
+    """Start a Service of the project, by default in production.
 
-    def __call__(self, *, faulty: bool = False, healthy: bool = True, **variables: str) -> Service:
-        """Return the service; `faulty` adds the routes of `faulty_app.py`."""
+    If it has a database, that is its own: fresh, brought up to date by the start, and dropped at
+    the end. A DATABASE_URL of the caller's is taken as it stands.
+    """
+
+    def __call__(
+        self, *, faulty: bool = False, healthy: bool = True, **variables: str
+    ) -> AbstractContextManager[Service]:
+        """Return a context with the service; `faulty` adds the routes of `faulty_app.py`."""

@@ -1,7 +1,11 @@
-"""`manage`: run the service, write its OpenAPI document."""
+"""`manage`: what is done with the service from a command line."""
 
+# {% if cookiecutter.database != "none" %}
+import asyncio
+# {% endif %}
 import json
 import sys
+from pathlib import Path
 from typing import Any, Never, TextIO
 
 import click
@@ -12,6 +16,11 @@ from uvicorn.supervisors import Multiprocess
 
 from app.core.config import Settings, load_settings
 from app.core.logging import configure_logging
+# {% if cookiecutter.__alembic == "yes" %}
+from app.db.migrate import update_schema
+# {% elif cookiecutter.database != "none" %}
+from app.db.schema import update_schema
+# {% endif %}
 from app.main import create_app
 
 APPLICATION = "app.main:create_app"
@@ -28,12 +37,9 @@ def serve(reload: bool) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight get SHUTDOWN_TIMEOUT to finish, or 503.
 
     Exit status: 1 if the settings do not allow a start, 3 if the start fails, else uvicorn's:
-    after SIGTERM 143 (with several workers 0), after SIGINT 0.
+    after SIGTERM 143, after SIGINT 0. Several workers end with 0, also if theirs fail to start.
     """
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        refuse(str(error))
+    settings = load_or_refuse()
     if reload and settings.environment != "local":
         refuse("--reload: only with ENVIRONMENT=local")
     configure_logging(settings.log_level, local=settings.environment == "local")
@@ -43,6 +49,7 @@ def serve(reload: bool) -> None:
         "port": settings.port,
         "workers": settings.workers,
         "reload": reload,
+        "reload_dirs": [str(Path(__file__).parent)] if reload else None,
         "lifespan": "on",
         "log_config": None,
         "access_log": False,
@@ -69,6 +76,31 @@ class Supervisor(Multiprocess):
         super().terminate_all()
 
 
+# {% if cookiecutter.__alembic == "yes" %}
+@main.command()
+def migrate() -> None:
+    """Run the migrations that the database has not seen, while other processes wait.
+
+    Exit status: 1 if the settings do not allow it, or it fails.
+    """
+    settings = load_or_refuse()
+    configure_logging(settings.log_level, local=settings.environment == "local")
+    asyncio.run(update_schema(settings))
+
+
+# {% elif cookiecutter.database != "none" %}
+@main.command()
+def create_schema() -> None:
+    """Create the tables that the database does not have, while other processes wait.
+
+    Exit status: 1 if the settings do not allow it, or it fails.
+    """
+    settings = load_or_refuse()
+    configure_logging(settings.log_level, local=settings.environment == "local")
+    asyncio.run(update_schema(settings))
+
+
+# {% endif %}
 @main.command()
 @click.argument("output", type=click.File("w", encoding="utf-8"), default="-")
 def openapi(output: TextIO) -> None:
@@ -76,6 +108,14 @@ def openapi(output: TextIO) -> None:
     # The defaults, not this machine's settings: the document is the same everywhere.
     document = create_app(Settings.model_construct()).openapi()
     output.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def load_or_refuse() -> Settings:
+    """Return the settings of this process, or say in one line why they are not valid."""
+    try:
+        return load_settings()
+    except SettingsError as error:
+        refuse(str(error))
 
 
 def refuse(reason: str) -> Never:

@@ -1,7 +1,7 @@
 """The composition root: puts the parts together, and is the only module that knows them all."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from importlib.metadata import metadata
 from typing import Any
 
@@ -10,8 +10,10 @@ from starlette.types import ASGIApp
 
 # {% if cookiecutter.structure == "modular" %}
 from app import api
-# {% else %}
+# {% elif cookiecutter.database == "none" %}
 from app import quotes
+# {% else %}
+from app import items
 # {% endif %}
 from app.core import health
 from app.core.config import Settings, load_settings
@@ -20,9 +22,12 @@ from app.core.errors import ERROR_HANDLERS, Problem, declare_problems
 from app.core.logging import configure_logging
 from app.core.middleware import Envelope
 from app.core.rate_limit import RateLimiter
+# {% if cookiecutter.database != "none" %}
+from app.db import errors as db_errors
+from app.db.session import open_database
+# {% endif %}
 
 DISTRIBUTION = "{{ cookiecutter.project_slug }}"
-API_PREFIX = "/api/v1"
 
 
 class Service(FastAPI):
@@ -40,9 +45,14 @@ class Service(FastAPI):
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open what must be closed again, and close it."""
-    url = app.state.settings.redis_url
-    async with aclosing(RateLimiter(str(url.get_secret_value()) if url else None)) as limiter:
+    settings: Settings = app.state.settings
+    redis_url = str(settings.redis_url.get_secret_value()) if settings.redis_url else None
+    async with AsyncExitStack() as stack:
+        limiter = await stack.enter_async_context(aclosing(RateLimiter(DISTRIBUTION, redis_url)))
         app.state.rate_limiter = limiter
+        # {% if cookiecutter.database != "none" %}
+        await stack.enter_async_context(open_database(app, settings))
+        # {% endif %}
         yield
 
 
@@ -75,11 +85,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.readiness_checks = {}
-    app.include_router(health.router, prefix=API_PREFIX)
+    # {% if cookiecutter.database != "none" %}
+    app.exception_handlers.update(db_errors.ERROR_HANDLERS)
+    # {% endif %}
+    app.include_router(health.router, prefix=health.API_PREFIX)
     # {% if cookiecutter.structure == "modular" %}
-    app.include_router(api.router, prefix=API_PREFIX)
+    app.include_router(api.router, prefix=health.API_PREFIX)
+    # {% elif cookiecutter.database == "none" %}
+    app.include_router(quotes.router, prefix=health.API_PREFIX)
     # {% else %}
-    app.include_router(quotes.router, prefix=API_PREFIX)
+    app.include_router(items.router, prefix=health.API_PREFIX)
     # {% endif %}
     if settings.docs_enabled:
         add_documentation(app)

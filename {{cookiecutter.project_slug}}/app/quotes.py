@@ -1,12 +1,13 @@
-"""Shipping quotes: a resource without a store."""
+"""Shipping quotes, a resource without a store: shapes, routes and rules."""
 
 from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
 
 from app.core.errors import BusinessRuleError, Problem
-from app.schemas import QuoteCreate, QuoteRead
+from app.core.schemas import RequestSchema
 
 EXPRESS_MAX_GRAMS = 10_000
 Country = Annotated[
@@ -14,6 +15,22 @@ Country = Annotated[
 ]
 
 router = APIRouter(prefix="/quotes", tags=["quotes"])
+
+
+class QuoteCreate(RequestSchema):
+    """A parcel to be priced."""
+
+    weight_grams: Annotated[int, Field(strict=True, ge=1, le=30_000, examples=[1200])]
+
+
+class QuoteRead(BaseModel):
+    """The price of a parcel."""
+
+    country: Annotated[str, Field(examples=["DE"])]
+    express: bool
+    weight_grams: int
+    price: Annotated[Decimal, Field(examples=["14.80"])]
+    currency: str
 
 
 @router.post("/{country}", responses={400: {"model": Problem}})

@@ -1,25 +1,84 @@
-"""Shapes of requests and answers."""
+"""The shapes of requests and answers."""
 
+import re
+import uuid
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import (
+    MISSING,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from app.core.schemas import RequestSchema
+from app.db.pages import PageQuery
+
+MONEY = r"^[0-9]{1,10}(\.[0-9]{1,2})?$"
 
 
-class QuoteCreate(RequestSchema):
-    """A parcel to be priced."""
+def parse_price(value: object) -> Decimal:
+    """Return the amount of a text such as `9.90`; ValueError for others, a number is not exact."""
+    if not (isinstance(value, str) and re.fullmatch(MONEY, value)):
+        raise ValueError("must be a text such as 9.90")
+    return Decimal(value).quantize(Decimal("0.01"))
 
-    weight_grams: Annotated[int, Field(strict=True, ge=1, le=30_000, examples=[1200])]
-    reference: Annotated[str, Field(max_length=100, examples=["order 4711"])] | None = None
+
+Sku = Annotated[str, Field(pattern=r"^[A-Z0-9-]+$", max_length=50, examples=["MUG-01"])]
+Name = Annotated[str, Field(min_length=1, max_length=200, examples=["Mug"])]
+Description = Annotated[str, Field(max_length=2000)]
+Price = Annotated[
+    Decimal,
+    PlainValidator(parse_price),
+    WithJsonSchema({"type": "string", "pattern": MONEY, "maxLength": 13, "examples": ["9.90"]}),
+]
+TagName = Annotated[str, Field(pattern=r"^[a-z0-9-]+$", max_length=50, examples=["kitchen"])]
+TagNames = Annotated[list[TagName], Field(max_length=20)]
+SortField = Literal["name", "-name", "price", "-price", "created_at", "-created_at"]
 
 
-class QuoteRead(BaseModel):
-    """The price of a parcel."""
+class ItemCreate(RequestSchema):
+    """A new item."""
 
-    country: Annotated[str, Field(examples=["DE"])]
-    express: bool
-    weight_grams: int
-    price: Annotated[Decimal, Field(examples=["14.80"])]
-    currency: str
+    sku: Sku
+    name: Name
+    description: Description | None = None
+    price: Price
+    tags: TagNames = Field(default_factory=list)
+
+
+class ItemUpdate(RequestSchema):
+    """The fields to change: one that is absent stays, `null` empties the description."""
+
+    name: Name | MISSING = MISSING
+    description: Description | MISSING | None = MISSING
+    price: Price | MISSING = MISSING
+    tags: TagNames | MISSING = MISSING
+
+
+class ItemQuery(PageQuery):
+    """Which items: with a tag, with a text in the name; `-` sorts downwards."""
+
+    tag: TagName | None = None
+    search: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    sort: SortField = "-created_at"
+
+
+class ItemRead(BaseModel):
+    """An item."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: uuid.UUID
+    sku: str
+    name: str
+    description: str | None
+    price: Decimal
+    tags: list[Annotated[str, BeforeValidator(lambda tag: tag.name)]]
+    created_at: datetime
+    updated_at: datetime

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -16,11 +17,23 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import Field
+# {% if cookiecutter.database != "none" %}
+from sqlalchemy import delete
+# {% endif %}
 
 from app.core.config import Settings
 from app.core.logging import configure_logging, log_context
 from app.core.schemas import RequestSchema
+# {% if cookiecutter.__alembic == "yes" %}
+from app.db.migrate import upgrade
+# {% elif cookiecutter.database != "none" %}
+from app.db.schema import upgrade
+# {% endif %}
 from app.main import create_app
+# {% if cookiecutter.database != "none" %}
+from app.models import Base
+from tests.databases import make_test_database
+# {% endif %}
 
 ORIGIN = "https://good.example"
 CLIENT = ("203.0.113.7", 50000)
@@ -75,15 +88,47 @@ def name_user() -> None:
     context["user_id"] = "u1"
 
 
+@pytest.fixture(autouse=True)
+def nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # away from `.env`
+    for name in (*Settings.model_fields, "secrets_dir"):
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
 
 
+# {% if cookiecutter.database != "none" %}
+@pytest.fixture(scope="session")
+def database_url() -> Iterator[str]:
+    with make_test_database() as url:
+        yield url
+
+
 @pytest.fixture
-def make_settings() -> MakeSettings:
+def own_database_url(tmp_path: Path) -> Iterator[str]:
+    """An empty database that takes several connections at once, as one in memory does not."""
+    with make_test_database(tmp_path / "test.db") as url:
+        yield url
+
+
+@pytest.fixture
+def defaults(database_url: str) -> dict[str, Any]:
+    return {"environment": "test", "cors_origins": [ORIGIN], "database_url": database_url}
+
+
+# {% else %}
+@pytest.fixture
+def defaults() -> dict[str, Any]:
+    return {"environment": "test", "cors_origins": [ORIGIN]}
+
+
+# {% endif %}
+@pytest.fixture
+def make_settings(defaults: dict[str, Any]) -> MakeSettings:
     def make(**values: Any) -> Settings:
-        defaults = {"environment": "test", "cors_origins": [ORIGIN]}
         return Settings(_env_file=None, **(defaults | values))
 
     return make
@@ -108,7 +153,15 @@ def connect() -> Connect:
             app.router.lifespan_context(app),
             AsyncClient(transport=transport, base_url="http://localhost") as client,
         ):
+            # {% if cookiecutter.database != "none" %}
+            await upgrade(app.state.engine)
+            # {% endif %}
             yield client
+            # {% if cookiecutter.database != "none" %}
+            async with app.state.engine.begin() as connection:
+                for table in reversed(Base.metadata.sorted_tables):
+                    await connection.execute(delete(table))
+            # {% endif %}
 
     return enter
 
@@ -127,6 +180,9 @@ def log_lines() -> Iterator[LogLines]:
     stream = io.TextIOWrapper(io.BytesIO())
     configure_logging(stream=stream)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # the client's own lines
+    # {% if cookiecutter.__alembic == "yes" %}
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # {% endif %}
 
     def read() -> list[dict[str, Any]]:
         return [json.loads(line) for line in stream.buffer.getvalue().decode().splitlines()]

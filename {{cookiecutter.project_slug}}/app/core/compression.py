@@ -45,7 +45,7 @@ def is_compressible(headers: list[tuple[bytes, bytes]]) -> bool:
     """Whether a response is large, or of unknown size, and no secret."""
     return not any(
         (name == b"content-length" and int(value) < MIN_COMPRESSED_BYTES)
-        or (name == b"cache-control" and value == b"no-store")
+        or (name == b"cache-control" and b"no-store" in value)
         for name, value in headers
     )
 

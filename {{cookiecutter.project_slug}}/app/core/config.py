@@ -3,18 +3,27 @@
 import json
 import os
 import re
+from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
     BeforeValidator,
     Field,
     IPvAnyNetwork,
+# {% if cookiecutter.database != "none" %}
+    PlainValidator,
+# {% endif %}
     RedisDsn,
     Secret,
     ValidationError,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+# {% if cookiecutter.database != "none" %}
+from sqlalchemy import URL
+
+from app.core.database_url import BACKEND, LOCAL_DATABASE, parse_database_url
+# {% endif %}
 
 PLACEHOLDER = re.compile(r"change.?(me|this)|placeholder|:(secret|password)@", re.IGNORECASE)
 
@@ -23,7 +32,7 @@ def split_items(value: object) -> object:
     """Return the items of `a, b` (CSV) or `["a", "b"]` (JSON), and other types unchanged."""
     if not isinstance(value, str):
         return value
-    if value.startswith("["):
+    if value.startswith('["'):  # a bare bracket begins an IPv6 address
         return json.loads(value)
     return [item.strip() for item in value.split(",") if item.strip()]
 
@@ -56,6 +65,24 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int = Field(default=0, ge=0)
     redis_url: Secret[RedisDsn] | None = None
     otel_enabled: bool = False
+    # {% if cookiecutter.database != "none" %}
+    database_url: Secret[Annotated[URL, PlainValidator(parse_database_url)]] | None = None
+    database_pool_size: int = Field(default=10, ge=1, le=1000)
+    database_max_overflow: int = Field(default=5, ge=0, le=1000)
+    database_pool_timeout: int = Field(default=5, ge=1, le=60)
+    database_pool_recycle: int = Field(default=3600, ge=1)
+    database_pool_pre_ping: bool = True
+    database_statement_timeout: int = Field(default=30, ge=0)
+    database_startup_timeout: int = Field(default=10, ge=0)
+    update_schema_on_startup: bool = Field(
+        default_factory=lambda known: known["environment"] == "local"
+    )
+
+    @property
+    def database(self) -> URL:
+        """Where the data is: unless said, in a file in the current folder."""
+        return self.database_url.get_secret_value() if self.database_url else LOCAL_DATABASE
+    # {% endif %}
 
     @model_validator(mode="after")
     def refuse_unsafe_values(self) -> Self:
@@ -64,11 +91,19 @@ class Settings(BaseSettings):
         # The default names this machine, which is never what production is called.
         hosts = self.allowed_hosts if "allowed_hosts" in self.model_fields_set else []
         redis_url = str(self.redis_url.get_secret_value()) if self.redis_url else ""
+        # {% if cookiecutter.database != "none" %}
+        database_url = self.database.render_as_string(hide_password=False)
+        is_ours = self.database_url and self.database.get_backend_name() == BACKEND
+        # {% endif %}
         refusals = {
             "DEBUG: only with ENVIRONMENT=local": self.debug and self.environment != "local",
             "ALLOWED_HOSTS: must be set, not to *": production and (not hosts or "*" in hosts),
             "CORS_ORIGINS: must not be *": production and "*" in self.cors_origins,
             "REDIS_URL: holds a placeholder": production and PLACEHOLDER.search(redis_url),
+            # {% if cookiecutter.database != "none" %}
+            f"DATABASE_URL: must be a {BACKEND}:// URL": production and not is_ours,
+            "DATABASE_URL: holds a placeholder": production and PLACEHOLDER.search(database_url),
+            # {% endif %}
         }
         if found := [refusal for refusal, applies in refusals.items() if applies]:
             raise ValueError("; ".join(found))
@@ -81,12 +116,15 @@ def load_settings() -> Settings:
     Files are named like variables and lie in `SECRETS_DIR`. Raises SettingsError, which names
     every variable that does not allow a start, and no value.
     """
+    secrets = os.environ.get("SECRETS_DIR") or None
+    if secrets and not Path(secrets).is_dir():
+        raise SettingsError("SECRETS_DIR: no such folder")
     try:
-        return Settings(_secrets_dir=os.environ.get("SECRETS_DIR"))
+        return Settings(_secrets_dir=secrets)
     except ValidationError as error:
         findings = [
-            f"{str(next(iter(finding['loc']), '')).upper()}: {finding['msg']}"
+            ": ".join([*(str(name).upper() for name in finding["loc"][:1]), finding["msg"]])
             for finding in error.errors(include_input=False)
             if finding["type"] != "default_factory_not_called"
         ]
-        raise SettingsError("; ".join(findings).replace(": Value error, ", "")) from None
+        raise SettingsError("; ".join(findings).replace("Value error, ", "")) from None

@@ -16,29 +16,27 @@ from app.core.logging import log_context
 
 MEDIA_TYPE = "application/problem+json"
 MAX_FIELD_ERRORS = 20
+PROBLEM = "#/components/schemas/Problem"
 CODES = {
     400: "BAD_REQUEST",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
+    409: "CONFLICT",
     413: "PAYLOAD_TOO_LARGE",
     422: "VALIDATION_ERROR",
     429: "RATE_LIMITED",
     500: "INTERNAL_ERROR",
     503: "SERVICE_UNAVAILABLE",
 }
-KNOWN_CODES = set(CODES.values())
 
 
 class AppError(Exception):
     """An error with an answer of its own; raise a subclass and one handler translates it."""
 
-    status_code = 500
-    code = "INTERNAL_ERROR"
+    status_code: int
+    code: str
     headers: Mapping[str, str] | None = None
     members: Mapping[str, object] = {}  # of the answer, beside the usual ones
-
-    def __init_subclass__(cls) -> None:
-        KNOWN_CODES.add(cls.code)
 
 
 class BusinessRuleError(AppError):
@@ -83,6 +81,11 @@ class NotReadyError(AppError):
     def __init__(self, checks: Mapping[str, str]) -> None:
         super().__init__("The service is not ready.")
         self.members = {"checks": checks}
+
+
+def list_codes() -> list[str]:
+    """Return every code that an answer can have."""
+    return sorted({*CODES.values(), *(error.code for error in AppError.__subclasses__())})
 
 
 class FieldError(BaseModel):
@@ -135,8 +138,10 @@ def problem_response(
 async def handle_error(request: Request, error: AppError | HTTPException) -> Response:
     """Return the answer to an error that our code, the framework or a route raised."""
     headers = dict(error.headers or {})
-    if error.status_code == 405:
-        headers["Allow"] = ", ".join(sorted(find_allowed_methods(request)))
+    if error.status_code < 400:
+        return Response(None, error.status_code, headers)
+    if error.status_code == 405 and (methods := find_allowed_methods(request)):
+        headers["Allow"] = ", ".join(sorted(methods))
     detail, code = str(getattr(error, "detail", error)), getattr(error, "code", "")
     members = getattr(error, "members", {})
     return problem_response(error.status_code, detail, code, headers, **members)
@@ -173,14 +178,16 @@ def find_allowed_methods(request: Request) -> set[str]:
 
 def declare_problems(document: dict[str, Any]) -> dict[str, Any]:
     """Return the OpenAPI document with the errors any input can cause, as problems."""
-    document["components"]["schemas"]["Problem"]["properties"]["code"]["examples"] = sorted(
-        KNOWN_CODES
-    )
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    schemas, problem = document["components"]["schemas"], {"schema": {"$ref": PROBLEM}}
+    schemas["Problem"]["properties"]["code"]["examples"] = list_codes()
     for operation in (item for path in document["paths"].values() for item in path.values()):
-        statuses = [status for status in operation["responses"] if not status.startswith("2")]
-        statuses += ["413", "422"] if "requestBody" in operation else []
-        statuses += ["422"] if "parameters" in operation else []
-        for status in statuses:
-            operation["responses"][status] = {"description": "A problem.", "content": content}
+        statuses = {"413", "422"} if "requestBody" in operation else set()
+        statuses |= {"422"} if "parameters" in operation else set()
+        for status in sorted(statuses):
+            operation["responses"].setdefault(status, {"description": "A problem."})["content"] = {
+                "application/json": problem
+            }
+        for answer in operation["responses"].values():
+            if answer.get("content", {}).get("application/json") == problem:
+                answer["content"] = {MEDIA_TYPE: problem}
     return document

@@ -10,9 +10,10 @@ from structlog import get_logger
 
 from app.core.errors import NotReadyError, Problem
 
+API_PREFIX = "/api/v1"
 CHECK_TIMEOUT_SECONDS = 2
 # Who asks is the machine that runs the service: by its address, and as often as it likes.
-PROBE_PATHS = frozenset({"/api/v1/health", "/api/v1/ready"})
+PROBE_PATHS = frozenset({f"{API_PREFIX}/health", f"{API_PREFIX}/ready"})
 
 router = APIRouter(tags=["health"])
 

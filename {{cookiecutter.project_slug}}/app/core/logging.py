@@ -21,8 +21,6 @@ from structlog.typing import EventDict
 # One dict a request: what is added deep inside, also in a thread, is in the access record too.
 log_context: ContextVar[dict[str, Any] | None] = ContextVar("log_context", default=None)
 
-# What formatting raises when the arguments do not fit the message.
-MISFIT = (TypeError, ValueError, KeyError)
 # Legal in JSON, but terminals obey these characters and tools split lines at them.
 UNPRINTABLE = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
 
@@ -35,10 +33,18 @@ def add_context(_logger: object, _method: str, event: EventDict) -> EventDict:
 def to_json(event: EventDict, **_options: object) -> bytes:
     """Return the event as one line of JSON, whatever it holds."""
     try:
-        line = orjson.dumps(event, default=repr)
-    except TypeError:  # half a surrogate pair, a huge integer, a key that is no text
-        line = json.dumps(event, default=repr, skipkeys=True).encode()
+        line = orjson.dumps(event, default=show)
+    except TypeError:  # half a surrogate pair, a huge integer, a circle, a key that is no text
+        line = json.dumps({str(key): show(value) for key, value in event.items()}).encode()
     return UNPRINTABLE.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), line)
+
+
+def show(value: object) -> str:
+    """Return a text for the value, even if it cannot say what it is."""
+    try:
+        return value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001 the same
+        return f"<{type(value).__name__}>"
 
 
 class StructlogHandler(logging.Handler):
@@ -48,8 +54,8 @@ class StructlogHandler(logging.Handler):
         """Log the record, even one whose arguments do not fit its message."""
         try:
             message = record.getMessage()
-        except MISFIT:
-            message = f"{record.msg} {record.args!r}"
+        except Exception:  # noqa: BLE001 a poor line is better than a failing request
+            message = str(record.msg)
         level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
         structlog.get_logger(record.name).log(level, message, exc_info=record.exc_info)
 

@@ -7,10 +7,12 @@ middleware gets request id, security headers and CORS headers like any other ans
 import re
 import uuid
 from asyncio import CancelledError
+from functools import partial
 from time import perf_counter
 
 from limits import RateLimitItemPerMinute
 from opentelemetry.trace import format_trace_id, get_current_span
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,65 +50,11 @@ HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 DROPPED = re.compile(rb"content-.*|access-control-(allow-(methods|headers)|max-age)")
 
 
-class Envelope:
-    """Outermost: request id, access record, headers of every answer, HEAD, the shape of errors."""
-
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.fastapi = app
-        self.log = get_logger("app.access").bind()
-        self.app = Compression(Gate(app, settings))
-        self.cors = CORSMiddleware(
-            self.app,
-            allow_origins=settings.cors_origins,
-            allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
-            allow_headers=("Authorization", "X-Request-ID", "If-Match", "Idempotency-Key"),
-            expose_headers=("X-Request-ID", "Retry-After", "Location", "ETag"),
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request and write its record; the server sees no exception."""
-        if scope["type"] != "http":
-            return await self.fastapi(scope, receive, send)
-        context = describe_request(scope)
-        token = log_context.set(context)
-        answer = Answer(scope, send, context["request_id"])
-        app = self.cors if get_header(scope, b"origin") else self.app
-        try:
-            await app(as_get(scope), receive, answer)
-        except ClientDisconnect:
-            pass
-        except CancelledError:  # at shutdown, when the time to finish is over
-            await answer.fail(503)
-            raise
-        except Exception:
-            self.log.exception("unhandled_exception")
-            await answer.fail(500)
-        finally:
-            answer.log_to(self.log)
-            log_context.reset(token)
-
-
-def describe_request(scope: Scope) -> dict[str, str]:
-    """Return the fields of every log line of the request: `request_id`, and `trace_id` if any.
-
-    The trace is OpenTelemetry's, when that is off the caller's (W3C Trace Context section 3.2).
-    """
-    accepted = REQUEST_ID.fullmatch(get_header(scope, b"x-request-id"))
-    fields = {"request_id": accepted[0].decode() if accepted else str(uuid.uuid4())}
-    span = get_current_span().get_span_context()
-    if span.is_valid:
-        fields["trace_id"] = format_trace_id(span.trace_id)
-    elif parent := TRACEPARENT.fullmatch(get_header(scope, b"traceparent")):
-        fields["trace_id"] = parent[1].decode()
-    return fields
-
-
-def as_get(scope: Scope) -> Scope:
-    """Return the scope of the GET that a HEAD stands for (RFC 9110 section 9.3.2)."""
-    if scope["method"] != "HEAD":
-        return scope
-    headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
-    return {**scope, "method": "GET", "headers": headers}
+def is_plain_text(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether the body is a text, as those are that Starlette writes by itself."""
+    return any(
+        name == b"content-type" and value.startswith(b"text/plain") for name, value in headers
+    )
 
 
 class Answer:
@@ -133,7 +81,7 @@ class Answer:
         self.status = message["status"]
         headers = list(message["headers"])
         body: bytes | None = None
-        if self.status >= 400 and any(value.startswith(b"text/plain") for _, value in headers):
+        if self.status >= 400 and is_plain_text(headers):
             problem = problem_response(self.status)
             headers = [item for item in headers if not DROPPED.fullmatch(item[0])]
             headers, body = headers + problem.raw_headers, bytes(problem.body)
@@ -141,18 +89,11 @@ class Answer:
         present = {name for name, _ in headers}
         headers += [item for item in SECURITY_HEADERS if item[0] not in present]
         headers += [HSTS] if self.scope["scheme"] == "https" else []
-        headers += [] if get_header(self.scope, b"origin") else [(b"vary", b"Origin")]
         headers += [(b"x-request-id", self.request_id)]
         await self.send({**message, "headers": headers})
         if body is not None:
             self.ended = perf_counter()
             await self.send({"type": "http.response.body", "body": body})
-
-    async def fail(self, status: int) -> None:
-        """Answer with a problem if nothing was answered yet."""
-        if self.status == NOT_ANSWERED:
-            headers = [(b"content-type", b"text/plain")]
-            await self.start({"type": "http.response.start", "status": status, "headers": headers})
 
     def log_to(self, log: FilteringBoundLogger) -> None:
         """Write the access record; the time of background tasks is not the client's."""
@@ -166,6 +107,71 @@ class Answer:
             client_ip=(self.scope["client"] or [None])[0],
             probe=self.scope["path"] in PROBE_PATHS,
         )
+
+
+class Envelope:
+    """Outermost: request id, access record, headers of every answer, HEAD, the shape of errors."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.fastapi = app
+        self.log = get_logger("app.access").bind()
+        self.cors = CORSMiddleware(
+            Compression(Gate(app, settings)),
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+            allow_headers=("Authorization", "X-Request-ID", "If-Match", "Idempotency-Key"),
+            expose_headers=("X-Request-ID", "Retry-After", "Location", "ETag"),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request and write its record; the server sees no exception."""
+        if scope["type"] != "http":
+            return await self.fastapi(scope, receive, send)
+        context = describe_request(scope)
+        token = log_context.set(context)
+        answer = Answer(scope, send, context["request_id"])
+        try:
+            await self.cors(as_get(scope), receive, answer)
+        except ClientDisconnect:
+            pass
+        except CancelledError:  # at shutdown, when the time to finish is over
+            await self.fail(503, scope, receive, answer)
+            raise
+        except Exception:
+            self.log.exception("unhandled_exception")
+            await self.fail(500, scope, receive, answer)
+        finally:
+            answer.log_to(self.log)
+            log_context.reset(token)
+
+    async def fail(self, status: int, scope: Scope, receive: Receive, answer: Answer) -> None:
+        """Answer with a problem, CORS headers included, if nothing was answered yet."""
+        if answer.status == NOT_ANSWERED:
+            send = partial(self.cors.send, send=answer, request_headers=Headers(scope=scope))
+            await problem_response(status)(scope, receive, send)
+
+
+def describe_request(scope: Scope) -> dict[str, str]:
+    """Return the fields of every log line of the request: `request_id`, and `trace_id` if any.
+
+    The trace is OpenTelemetry's, when that is off the caller's (W3C Trace Context section 3.2).
+    """
+    accepted = REQUEST_ID.fullmatch(get_header(scope, b"x-request-id"))
+    fields = {"request_id": accepted[0].decode() if accepted else str(uuid.uuid4())}
+    span = get_current_span().get_span_context()
+    if span.is_valid:
+        fields["trace_id"] = format_trace_id(span.trace_id)
+    elif parent := TRACEPARENT.fullmatch(get_header(scope, b"traceparent")):
+        fields["trace_id"] = parent[1].decode()
+    return fields
+
+
+def as_get(scope: Scope) -> Scope:
+    """Return the scope of the GET that a HEAD stands for (RFC 9110 section 9.3.2)."""
+    if scope["method"] != "HEAD":
+        return scope
+    headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
+    return {**scope, "method": "GET", "headers": headers}
 
 
 class Gate:

@@ -24,17 +24,20 @@ REDIS_PAUSE_SECONDS = 30
 
 
 class RateLimiter:
-    """Counts hits by key, in Redis if it has a URL and Redis answers."""
+    """Counts hits by key, in Redis if it has a URL and Redis answers, under the service's name."""
 
-    def __init__(self, redis_url: str | None = None) -> None:
+    def __init__(self, service: str, redis_url: str | None = None) -> None:
         self.local = self.shared = FixedWindowRateLimiter(MemoryStorage())
         self.paused_until = 0.0
         self.pool: ConnectionPool | None = None
         if redis_url:
-            timeouts = dict.fromkeys(["socket_timeout", "socket_connect_timeout"], REDIS_TIMEOUT)
-            self.pool = ConnectionPool.from_url(redis_url, **timeouts)
+            self.pool = ConnectionPool.from_url(
+                redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
+            )
             options: dict[str, Any] = {"implementation": "redispy", "connection_pool": self.pool}
-            storage = RedisStorage(f"async+{redis_url}", wrap_exceptions=True, **options)
+            storage = RedisStorage(
+                f"async+{redis_url}", wrap_exceptions=True, key_prefix=service, **options
+            )
             self.shared = FixedWindowRateLimiter(storage)
 
     async def hit(self, key: str, limit: RateLimitItem) -> None:

@@ -12,7 +12,6 @@ class QuoteCreate(RequestSchema):
     """A parcel to be priced."""
 
     weight_grams: Annotated[int, Field(strict=True, ge=1, le=30_000, examples=[1200])]
-    reference: Annotated[str, Field(max_length=100, examples=["order 4711"])] | None = None
 
 
 class QuoteRead(BaseModel):

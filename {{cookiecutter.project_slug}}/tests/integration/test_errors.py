@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from fastapi import FastAPI, HTTPException
 from httpx2 import AsyncClient, Response
 
 from app.core.errors import Problem
@@ -132,3 +133,20 @@ async def test_no_traceback_below_500(client: AsyncClient, log_lines: Any) -> No
     await client.get("/nowhere")
     await client.post(PARCELS, content=b"{", headers=JSON)
     assert [line["event"] for line in log_lines()] == ["request", "request"]
+
+
+async def test_a_status_below_400_is_no_problem(make_app: Any, connect: Any) -> None:
+    app: FastAPI = make_app()
+
+    @app.get("/unchanged")
+    async def say_unchanged() -> None:
+        raise HTTPException(304, headers={"ETag": '"1"'})
+
+    async with connect(app) as client:
+        answer = await client.get("/unchanged")
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"1"')
+
+
+async def test_an_answer_of_plain_text_below_400_stays_as_it_is(client: AsyncClient) -> None:
+    answer = await client.get("/text?size=3")
+    assert answer.text == "xxx"

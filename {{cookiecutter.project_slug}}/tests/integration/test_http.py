@@ -107,7 +107,7 @@ async def test_operations_are_documented(client: AsyncClient) -> None:
 async def test_the_process_s_own_application_reads_the_environment(
     monkeypatch: pytest.MonkeyPatch, log_lines: object
 ) -> None:
-    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("ENVIRONMENT", "test")
     monkeypatch.setenv("ALLOWED_HOSTS", "api.example.com")
     assert create_app().state.settings.allowed_hosts == ["api.example.com"]
 

@@ -18,6 +18,8 @@ Start = Callable[..., subprocess.Popen[str]]
 SERVICE = """
 import asyncio
 
+from fastapi import Request
+
 from app.main import create_app as create
 
 def create_app():
@@ -29,7 +31,7 @@ def create_app():
         return "done"
 
     @app.get("/address")
-    async def show(request: __import__("fastapi").Request) -> list[str]:
+    async def show(request: Request) -> list[str]:
         return [request.client.host, request.url.scheme]
 
     @app.post("/parcels")
@@ -60,15 +62,10 @@ def start(port: int, tmp_path: Path) -> Iterator[Start]:
 
     def run(code: str = LAUNCH, **variables: str) -> subprocess.Popen[str]:
         defaults = {"ENVIRONMENT": "test", "ALLOWED_HOSTS": "localhost", "PORT": str(port)}
-        kept = {
-            name: os.environ[name]
-            for name in ("PATH", "COVERAGE_PROCESS_START")
-            if name in os.environ
-        }
         process = subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=tmp_path,
-            env={**kept, "PYTHONPATH": str(tmp_path), **defaults, **variables},
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), **defaults, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

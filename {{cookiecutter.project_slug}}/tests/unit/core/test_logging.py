@@ -14,8 +14,19 @@ from app.core.logging import StructlogHandler, configure_logging, log_context
 LogLines = Callable[[], list[dict[str, Any]]]
 
 
+class Mute:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+CIRCLE: dict[str, object] = {}
+CIRCLE["self"] = CIRCLE
+
+
 @pytest.mark.parametrize(
-    "value", ["\ud800", 2**70, {1: "x"}, object(), "a\nb\x1b[1m\u2028\x85\x7f"]
+    "value",
+    ["\ud800", 2**70, 10**5000, {1: "x"}, object(), "a\nb\x1b[1m\u2028\x85\x7f", CIRCLE, Mute()],
+    ids=range(8),
 )
 def test_any_value_becomes_one_line(log_lines: LogLines, value: object) -> None:
     structlog.get_logger("app").info("odd", value=value)
@@ -31,7 +42,7 @@ def test_lines_of_other_packages_are_the_same(log_lines: LogLines) -> None:
     logging.getLogger("odd").log(35, "between the levels")
     assert [(line["logger"], line["level"], line["event"]) for line in log_lines()] == [
         ("uvicorn.error", "warning", "to port"),
-        ("odd", "error", "%d ('not a number',)"),
+        ("odd", "error", "%d"),
         ("odd", "warning", "between the levels"),
     ]
 

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.core.config import Settings
 from app.core.middleware import Envelope, Gate, describe_request
+from tests.conftest import ORIGIN
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -68,7 +70,6 @@ def test_the_trace_of_opentelemetry_wins() -> None:
     assert fields["trace_id"] == f"{1:032x}"
 
 
-@pytest.mark.anyio
 async def test_a_crash_of_the_middleware_itself_is_answered(make_settings: Any) -> None:
     class Broken:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +80,6 @@ async def test_a_crash_of_the_middleware_itself_is_answered(make_settings: Any) 
     assert (b"content-type", b"application/problem+json") in sent[0]["headers"]
 
 
-@pytest.mark.anyio
 async def test_a_client_that_left_is_no_error(make_settings: Any, log_lines: Any) -> None:
     async def read_body(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise ClientDisconnect
@@ -88,8 +88,22 @@ async def test_a_client_that_left_is_no_error(make_settings: Any, log_lines: Any
     assert [(line["event"], line["status"]) for line in log_lines()] == [("request", 499)]
 
 
-async def call(app: Envelope) -> list[Message]:
+async def test_a_request_that_is_cut_off_at_shutdown_is_told(make_settings: Any) -> None:
+    async def be_cancelled(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise asyncio.CancelledError
+
     sent: list[Message] = []
+    with pytest.raises(asyncio.CancelledError):
+        await call(Envelope(be_cancelled, make_settings()), (b"origin", ORIGIN.encode()), sent=sent)
+    headers = dict(sent[0]["headers"])
+    assert (sent[0]["status"], headers[b"retry-after"]) == (503, b"5")
+    assert headers[b"access-control-allow-origin"] == ORIGIN.encode()
+
+
+async def call(
+    app: Envelope, *headers: tuple[bytes, bytes], sent: list[Message] | None = None
+) -> list[Message]:
+    sent = [] if sent is None else sent
 
     async def receive() -> Message:
         return {"type": "http.request"}
@@ -97,7 +111,7 @@ async def call(app: Envelope) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await app(make_scope(), receive, send)
+    await app(make_scope(*headers), receive, send)
     return sent
 
 

@@ -9,6 +9,7 @@ from app.core.schemas import RequestSchema
 class Note(RequestSchema):
     text: str = ""
     tags: list[str] = []
+    labels: dict[str, list[str]] = {}
     number: float = 0
 
 
@@ -19,6 +20,8 @@ class Note(RequestSchema):
         '{"text": "\\ud800"}',
         '{"text": "\\u001b[1m"}',
         '{"tags": ["fine", "\\u0000"]}',
+        '{"labels": {"fine": ["a\\u0000"]}}',
+        '{"labels": {"a\\u0000": []}}',
         '{"number": NaN}',
         '{"number": 1e999}',
         '{"unknown": 1}',

@@ -1,0 +1,1 @@
+"""The database: engine, session, base of the models, column types, pages, schema."""

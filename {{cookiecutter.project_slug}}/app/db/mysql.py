@@ -1,0 +1,68 @@
+"""MySQL and MariaDB through asyncmy."""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app.core.config import Settings
+
+TLS_PARAMETERS = ("ssl-mode", "ssl_ca", "ssl_cert", "ssl_key")
+GRACE_SECONDS = 5
+
+
+def create_engine(settings: Settings, **options: object) -> AsyncEngine:
+    """Return the engine; the URL's `ssl-mode` is that of the `mysql` program."""
+    url, timeout = settings.database, settings.database_statement_timeout
+    command = "SET sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+    if timeout:
+        # MySQL takes the one comment for a command and MariaDB the other.
+        command += f", innodb_lock_wait_timeout = {timeout}"
+        command += f" /*!80000 , max_execution_time = {timeout * 1000} */"
+        command += f" /*M! , max_statement_time = {timeout} */"
+    connect_args = {
+        "ssl": make_tls_context(url.query),
+        "connect_timeout": settings.database_pool_timeout,
+        "init_command": command,
+        # For a server that has vanished.
+        "read_timeout": timeout + GRACE_SECONDS if timeout else None,
+    }
+    url = url.difference_update_query(TLS_PARAMETERS)
+    return create_async_engine(url, connect_args=connect_args, **options)
+
+
+def make_tls_context(query: Mapping[str, Any]) -> ssl.SSLContext | None:
+    """Return what `ssl-mode` asks for, or nothing for DISABLED and PREFERRED, which is the default.
+
+    REQUIRED verifies nothing, VERIFY_CA the certificate, VERIFY_IDENTITY the host too (MySQL
+    Reference Manual 6.2.3), against `ssl_ca` or the system's authorities.
+    """
+    mode = str(query.get("ssl-mode", "PREFERRED")).upper()
+    if mode in {"DISABLED", "PREFERRED"}:
+        return None
+    if mode not in {"REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"}:
+        raise ValueError("DATABASE_URL: unknown ssl-mode")
+    context = ssl.create_default_context(cafile=query.get("ssl_ca"))
+    context.check_hostname = mode == "VERIFY_IDENTITY"
+    context.verify_mode = ssl.CERT_NONE if mode == "REQUIRED" else ssl.CERT_REQUIRED
+    if certificate := query.get("ssl_cert"):
+        context.load_cert_chain(certificate, query.get("ssl_key"))
+    return context
+
+
+@contextmanager
+def lock_schema(connection: Connection) -> Iterator[None]:
+    """Let one process at a time change the schema of this database."""
+    name = "CONCAT(LEFT(DATABASE(), 50), '.schema')"
+    if not connection.exec_driver_sql(f"SELECT GET_LOCK({name}, 60)").scalar():
+        raise OperationalError("GET_LOCK", None, TimeoutError("the schema is locked"))
+    # Who waits for a table makes all others wait that come after; the default is a day or more.
+    connection.exec_driver_sql("SET SESSION lock_wait_timeout = 5")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")

@@ -1,0 +1,44 @@
+"""The database of a test run: in memory, or on the server of TEST_DATABASE_URL."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.core.config import Settings
+from app.core.database_url import parse_database_url
+from app.db.engine import create_engine
+
+# Where one connects to make another database.
+# {% if cookiecutter.database == "postgresql" %}
+MAINTENANCE = "postgres"
+# {% else %}
+MAINTENANCE = None
+# {% endif %}
+
+
+@contextmanager
+def make_test_database(file: Path | None = None) -> Iterator[str]:
+    """Give the URL of a new database, and remove it at the end; without a server in `file`."""
+    url = parse_database_url(os.environ.get("TEST_DATABASE_URL", "sqlite://"))
+    if url.get_backend_name() == "sqlite":
+        yield f"sqlite:///{file}" if file else "sqlite://"
+        return
+    if "test" not in (url.database or ""):
+        raise RuntimeError("TEST_DATABASE_URL: the name of the database must contain `test`")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    name = f"{url.database}_{worker}" + ("_own" if file else "")
+    server = url._replace(database=MAINTENANCE)
+    settings = Settings(_env_file=None, database_url=server.render_as_string(hide_password=False))
+    asyncio.run(execute(settings, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}"))
+    yield url.set(database=name).render_as_string(hide_password=False)
+    asyncio.run(execute(settings, f"DROP DATABASE {name}"))
+
+
+async def execute(settings: Settings, *statements: str) -> None:
+    engine = create_engine(settings).execution_options(isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        for statement in statements:
+            await connection.exec_driver_sql(statement)
+    await engine.dispose()

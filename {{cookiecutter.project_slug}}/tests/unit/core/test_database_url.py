@@ -1,0 +1,50 @@
+import pytest
+
+from app.core.database_url import parse_database_url
+
+# {% if cookiecutter.database == "postgresql" %}
+USER = "u:p%40%3A%2F%25%23"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgres://{USER}@h/d",
+        f"postgresql://{USER}@h:5432/d",
+        f"postgresql+psycopg2://{USER}@h/d?sslmode=require",
+    ],
+)
+def test_any_spelling(text: str) -> None:
+    url = parse_database_url(text)
+    assert (url.drivername, url.host, url.database) == ("postgresql+asyncpg", "h", "d")
+    assert (url.username, url.password) == ("u", "p@:/%#")
+
+
+# {% elif cookiecutter.database == "mysql" %}
+USER = "u:p%40%3A%2F%25%23"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"mysql://{USER}@h/d", f"mysql+aiomysql://{USER}@h:3306/d", f"mariadb+pymysql://{USER}@h/d"],
+)
+def test_any_spelling(text: str) -> None:
+    url = parse_database_url(text)
+    assert (url.drivername, url.host, url.database) == ("mysql+asyncmy", "h", "d")
+    assert (url.username, url.password) == ("u", "p@:/%#")
+
+
+# {% else %}
+
+# {% endif %}
+@pytest.mark.parametrize("text", ["sqlite://", "sqlite:///local.db", "sqlite:////data/local.db"])
+def test_sqlite(text: str) -> None:
+    url = parse_database_url(text)
+    assert url.render_as_string() == text.replace("sqlite", "sqlite+aiosqlite")
+
+
+@pytest.mark.parametrize("text", ["", "canary", "canary://h", "sqlite://h:canary/d"])
+def test_what_is_no_url_is_not_repeated(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must begin|is not a URL") as error:
+        parse_database_url(text)
+    assert "canary" not in str(error.value)
