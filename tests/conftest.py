@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from cookiecutter.environment import StrictEnvironment
 from filelock import FileLock
+from servers import DEFAULT_URLS, database_server
 from template import CACHE, Bake, Project, checked, combinations, interpreter, run, skip
 
 RUNS = CACHE / "runs"
@@ -86,7 +87,8 @@ class Workshop:
     def own_checks(self, project: Project, *targets: str) -> dict[str, Any]:
         """Run the project's `make setup check`, or other targets.
 
-        Returns what it printed, how many tests passed, and the project's OpenAPI document.
+        Its tests run on SQLite, and again on a real server if it is made for one. Returns what
+        was printed, how many tests passed, and the project's OpenAPI document.
 
         The environment holds only what the project declares: `uv sync` removes the rest.
         """
@@ -105,10 +107,19 @@ class Workshop:
             "MYPY_CACHE_DIR": str(environment / ".mypy_cache"),
         }
         output = run("make", *(targets or ("setup", "check")), cwd=copy, **variables)
+        if not targets and project.context["database"] in DEFAULT_URLS:
+            server = database_server(project.context["database"])
+            output += run(
+                # What starts processes looks at no database.
+                *("uv", "run", "pytest", "-q", "--ignore=tests/integration/test_process.py"),
+                cwd=copy,
+                TEST_DATABASE_URL=f"{server}/test_{self.path.name}",
+                **variables,
+            )
         openapi = run("uv", "run", "python", "-c", OPENAPI, cwd=copy, **variables)
         return {
             "output": output,
-            "tests": sum(map(int, re.findall(r"(\d+) passed", output)[-1:])),
+            "tests": sum(map(int, re.findall(r"(\d+) passed", output))),
             "openapi": json.loads(openapi),
             "combinations": [],
         }

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any, Never, TextIO
+from typing import Any, Never
 
 import click
 import uvicorn
@@ -102,12 +102,19 @@ def create_schema() -> None:
 
 # {% endif %}
 @main.command()
-@click.argument("output", type=click.File("w", encoding="utf-8"), default="-")
-def openapi(output: TextIO) -> None:
-    """Write the OpenAPI document to OUTPUT, which is stdout unless said."""
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if FILE differs.")
+def openapi(file: Path, *, check: bool) -> None:
+    """Write the OpenAPI document to FILE, or to stdout."""
     # The defaults, not this machine's settings: the document is the same everywhere.
     document = create_app(Settings.model_construct()).openapi()
-    output.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    if check and (not file.is_file() or file.read_text(encoding="utf-8") != text):
+        message = f"{file} is not the document of this code: manage openapi {file}"
+        raise click.ClickException(message)
+    if not check:
+        with click.open_file(str(file), "w", encoding="utf-8") as target:
+            target.write(text)
 
 
 def load_or_refuse() -> Settings:

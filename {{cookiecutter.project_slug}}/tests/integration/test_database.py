@@ -9,8 +9,14 @@ from fastapi import FastAPI
 from sqlalchemy import delete, event, select, text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
+# {% if cookiecutter.database != "sqlite" %}
+from app.core.database_url import BACKEND
+# {% endif %}
 from app.db.session import SessionDep
 from app.models import Item, Tag
+# {% if cookiecutter.database != "sqlite" %}
+from tests.databases import make_test_database
+# {% endif %}
 
 ITEMS = "/api/v1/items"
 MUG = {"sku": "MUG-01", "name": "Mug", "price": "9.90", "tags": ["kitchen"]}
@@ -179,3 +185,12 @@ class TestFirstRun:
         assert (tmp_path / "local.db").exists()
         (line,) = [line for line in log_lines() if line["event"] == "no_database_url"]
         assert line["using"] == "sqlite+aiosqlite:///local.db"
+# {% if cookiecutter.database != "sqlite" %}
+
+
+def test_tests_never_touch_a_database_that_is_not_called_test(monkeypatch: Any) -> None:
+    server = f"{BACKEND}://u@127.0.0.1:1"
+    monkeypatch.setenv("TEST_DATABASE_URL", f"{server}/shop")
+    with pytest.raises(RuntimeError, match="must contain `test`"), make_test_database():
+        pass
+# {% endif %}

@@ -49,6 +49,18 @@ def test_openapi_is_the_same_whatever_the_environment(tmp_path: Path) -> None:
     assert first.stdout == target.read_text()
 
 
+def test_openapi_can_be_compared_with_what_was_committed(tmp_path: Path) -> None:
+    target = tmp_path / "openapi.json"
+    check = ["openapi", "--check", str(target)]
+    assert CliRunner().invoke(main, check).exit_code == 1
+    assert not target.exists()
+    CliRunner().invoke(main, ["openapi", str(target)])
+    assert CliRunner().invoke(main, check).exit_code == 0
+    target.write_text(target.read_text() + "changed")
+    result = CliRunner().invoke(main, check)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+
+
 def test_the_supervisor_stops_listening_before_its_workers_end() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         Supervisor(uvicorn.Config("app.main:create_app"), sockets=[listener]).terminate_all()
