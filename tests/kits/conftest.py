@@ -42,7 +42,10 @@ def install(bake: Bake, worker_id: str) -> Install:
         environment = project.with_name("environment")
         variables = {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_PYTHON": sys.executable}
         run("uv", "sync", "--quiet", "--no-dev", cwd=project, **variables)
-        return Installation(project, environment / ("Scripts" if os.name == "nt" else "bin"))
+        scripts = environment / ("Scripts" if os.name == "nt" else "bin")
+        # Compiles the modules, which else each of several processes would do at its start.
+        run(scripts / "manage", "--help", cwd=project)
+        return Installation(project, scripts)
 
     return lambda **answers: install_once(frozenset(answers.items()))
 

@@ -7,15 +7,17 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pytest
+from _pytest.mark.structures import ParameterSet
 from service_process import free_port
-from template import skip
+from template import CHOICES, skip
 
 # Where they are unless TEST_POSTGRESQL_URL or TEST_MYSQL_URL says: a URL without a database.
 DEFAULT_URLS = {
@@ -94,7 +96,7 @@ def database_server(kind: str) -> str:
             _start(kind)
         end = time.monotonic() + START_SECONDS
         while not answers(url):
-            if time.monotonic() > end or variable not in os.environ and not _is_installed(kind):
+            if time.monotonic() > end or not (variable in os.environ or _is_installed(kind)):
                 skip(f"no {kind} server answers; {variable} may name one")
             time.sleep(0.2)
     return url
@@ -178,3 +180,12 @@ def own_postgresql() -> Iterator[OwnPostgresql]:
         finally:
             if answers(server.url):
                 server.stop()
+
+
+def each_database(group: str, *, but: Collection[str] = ()) -> list[ParameterSet]:
+    """Return parameters for a fixture `database`; one database's tests run on one worker."""
+    return [
+        pytest.param(name, marks=pytest.mark.xdist_group(f"{group}-{name}"))
+        for name in CHOICES["database"]
+        if name not in but
+    ]

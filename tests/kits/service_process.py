@@ -130,6 +130,16 @@ class Service:
             len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in (self.pid, *self._children())
         )
 
+    def clients(self) -> int:
+        """Return how many connections of clients are open on its side (proc(5), net/tcp)."""
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        here = f":{self.port:04X}"
+        opened = {"01", "08"}  # established; closed by the client only
+        return sum(
+            local.endswith(here) and state in opened
+            for _, local, _, state, *_ in map(str.split, lines)
+        )
+
     def _children(self) -> list[int]:
         try:
             text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()

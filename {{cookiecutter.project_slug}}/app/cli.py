@@ -58,6 +58,7 @@ def serve(reload: bool) -> None:
         # Longer than the idle time of the usual proxies, or they send into a closing connection.
         "timeout_keep_alive": 75,
         "timeout_graceful_shutdown": settings.shutdown_timeout,
+        "timeout_worker_healthcheck": 30,
     }
     if settings.workers > 1 and not reload:
         config = uvicorn.Config(APPLICATION, **options)

@@ -89,8 +89,12 @@ class Answer:
         present = {name for name, _ in headers}
         headers += [item for item in SECURITY_HEADERS if item[0] not in present]
         headers += [HSTS] if self.scope["scheme"] == "https" else []
+        headers += [] if get_header(self.scope, b"origin") else [(b"vary", b"Origin")]
         headers += [(b"x-request-id", self.request_id)]
-        await self.send({**message, "headers": headers})
+        try:
+            await self.send({**message, "headers": headers})
+        except RuntimeError as error:  # uvloop's word for a connection that is gone
+            raise ClientDisconnect from error
         if body is not None:
             self.ended = perf_counter()
             await self.send({"type": "http.response.body", "body": body})
@@ -130,8 +134,9 @@ class Envelope:
         context = describe_request(scope)
         token = log_context.set(context)
         answer = Answer(scope, send, context["request_id"])
+        app = self.cors if get_header(scope, b"origin") else self.cors.app
         try:
-            await self.cors(as_get(scope), receive, answer)
+            await app(as_get(scope), receive, answer)
         except ClientDisconnect:
             pass
         except CancelledError:  # at shutdown, when the time to finish is over
@@ -147,7 +152,9 @@ class Envelope:
     async def fail(self, status: int, scope: Scope, receive: Receive, answer: Answer) -> None:
         """Answer with a problem, CORS headers included, if nothing was answered yet."""
         if answer.status == NOT_ANSWERED:
-            send = partial(self.cors.send, send=answer, request_headers=Headers(scope=scope))
+            send: Send = answer
+            if get_header(scope, b"origin"):
+                send = partial(self.cors.send, send=answer, request_headers=Headers(scope=scope))
             await problem_response(status)(scope, receive, send)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-# Control characters other than tab and line ends, and halves of surrogate pairs: databases,
-# terminals and encoders each treat them in another way.
-UNSAFE_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+# Control characters other than tab and line ends, halves of surrogate pairs, and what decoders put
+# for them: databases, terminals and encoders each treat them in another way.
+UNSAFE_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 
 
 def find_texts(value: object) -> Iterator[str]:

@@ -18,14 +18,14 @@ def refuse_fancy_digits(value: object) -> object:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(refuse_fancy_digits)]
+Digits = BeforeValidator(refuse_fancy_digits)
 
 
 class PageQuery(RequestSchema):
     """Which part of a list; a resource adds its filters and its sort fields."""
 
-    skip: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = 0
-    limit: Annotated[Whole, Field(ge=1, le=100)] = 20
+    skip: Annotated[int, Field(ge=0, le=2**31 - 1), Digits] = 0
+    limit: Annotated[int, Field(ge=1, le=100), Digits] = 20
 
 
 class Page(BaseModel, Generic[T]):

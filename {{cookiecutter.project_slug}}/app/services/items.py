@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable
 from decimal import Decimal
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -54,6 +54,9 @@ class Items:
 
     async def update(self, item_id: uuid.UUID, changes: ItemUpdate) -> Item:
         """Return the changed item; NotFoundError, BusinessRuleError."""
+        # Changes of one item wait for each other here: SQLite has no FOR UPDATE.
+        unchanged = {"updated_at": Item.updated_at}
+        await self.session.execute(update(Item).where(Item.id == item_id).values(unchanged))
         item = await self.get(item_id)
         values = changes.model_dump()
         check_price_change(item.price, values.get("price", item.price))

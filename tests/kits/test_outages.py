@@ -1,0 +1,225 @@
+"""The outage kit: the database goes away, comes back, or is busy (HLT-01, HLT-04, A-114, A-115)."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from answers import INTERNALS, Answer, check_answer, read_answers
+from routes import JSON, Request
+from servers import OwnPostgresql, ask, own_postgresql
+from service_process import HEALTH, Launch, Service
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("outages")]
+
+ITEMS, READY = "/api/v1/items", "/api/v1/ready"
+BOUND = 5  # seconds within which it says that it cannot (A-114)
+SECRET = "outage-canary-value"  # noqa: S105 any is right to a server that trusts
+
+
+@pytest.fixture(scope="module")
+def database() -> str:
+    return "postgresql"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[OwnPostgresql]:
+    with own_postgresql() as running:
+        yield running
+
+
+@pytest.fixture
+def database_url(server: OwnPostgresql) -> str:
+    """An empty database of that server."""
+    name = f"kit{time.monotonic_ns()}"
+    ask(f"{server.url}/postgres", f"CREATE DATABASE {name}")
+    return f"postgresql://postgres:{SECRET}@127.0.0.1:{server.port}/{name}"
+
+
+def item(number: int) -> bytes:
+    return json.dumps({"sku": f"KIT-{number}", "name": "Mug", "price": "9.90"}).encode()
+
+
+def send(service: Service, method: str, path: str, body: bytes | None = None) -> Answer:
+    """Return the answer, which comes in time and tells nothing of what is within."""
+    request = Request(method, path.encode())
+    if body is not None:
+        request = replace(request.put("Content-Type", JSON.encode()), body=body)
+    started = time.monotonic()
+    (answer,) = read_answers(service.raw(request.encode(), timeout=2 * BOUND), method)
+    assert time.monotonic() - started < BOUND, path
+    check_answer(answer)
+    assert SECRET.encode() not in answer.body
+    assert not INTERNALS.search(answer.body.decode())
+    return answer
+
+
+def check_log(service: Service) -> None:
+    """Assert that the log told it without a traceback, an error or the password."""
+    for record in service.log():
+        assert record["level"] in {"info", "warning"}, record
+        assert "Traceback" not in str(record)
+        assert SECRET not in str(record)
+    assert service.lines("stderr") == []
+
+
+def wait_until_served(service: Service) -> None:
+    """Return as soon as the list answers 200; fails if it does not."""
+    end = time.monotonic() + BOUND
+    while send(service, "GET", ITEMS).status != 200:
+        if time.monotonic() > end:
+            pytest.fail("no 200 though the database is back")
+        time.sleep(0.05)
+
+
+@contextmanager
+def load(service: Service, clients: int = 4) -> Iterator[list[Answer]]:
+    """Have clients who ask all the time; at the end the list holds what they were answered."""
+    answers: list[Answer] = []
+    over = threading.Event()
+
+    def keep_asking(number: int) -> None:
+        while not over.is_set():
+            if number % 2:
+                answers.append(
+                    send(service, "POST", ITEMS, item(1000 + len(answers) * 10 + number))
+                )
+            else:
+                answers.append(send(service, "GET", ITEMS))
+
+    with ThreadPoolExecutor(clients) as pool:
+        running = [pool.submit(keep_asking, number) for number in range(clients)]
+        try:
+            yield answers
+        finally:
+            over.set()
+        for one in running:
+            one.result()
+
+
+def test_without_its_database_it_says_503_and_with_it_serves_again(
+    launch: Launch, server: OwnPostgresql, database_url: str
+) -> None:
+    with launch(DATABASE_URL=database_url, UPDATE_SCHEMA_ON_STARTUP="true") as service:
+        path = send(service, "POST", ITEMS, item(1)).headers["Location"]
+        for outage in range(2):
+            server.stop()
+            try:
+                for method, target, body in (
+                    ("GET", ITEMS, None),
+                    ("POST", ITEMS, item(2)),
+                    ("GET", path, None),
+                    ("PATCH", path, b'{"name": "Cup"}'),
+                    ("DELETE", path, None),
+                    ("HEAD", ITEMS, None),
+                ):
+                    answer = send(service, method, target, body)
+                    assert (answer.status, bool(answer.headers["Retry-After"])) == (503, True)
+                # What the database has no part in is answered as ever.
+                assert send(service, "GET", "/nowhere").status == 404
+                assert send(service, "POST", ITEMS, b"{").status == 422
+                assert send(service, "GET", HEALTH).status == 200
+                ready = send(service, "GET", READY)
+                assert (ready.status, ready.json()["code"]) == (503, "NOT_READY")
+                assert ready.json()["checks"] == {"database": "fail", "schema": "fail"}
+            finally:
+                server.start()
+            wait_until_served(service)
+            assert send(service, "GET", READY).status == 200
+            assert send(service, "GET", path).json()["name"] == "Mug"
+            assert send(service, "POST", ITEMS, item(10 + outage)).status == 201
+        check_log(service)
+
+
+def test_a_restart_of_its_database_under_load_is_200_or_503(
+    launch: Launch, server: OwnPostgresql, database_url: str
+) -> None:
+    settings = {"DATABASE_URL": database_url, "UPDATE_SCHEMA_ON_STARTUP": "true"}
+    with launch(**settings) as service, load(service) as answers:
+        for _ in range(2):
+            time.sleep(0.5)  # of load
+            server.stop()
+            time.sleep(0.5)  # of load without a database
+            started = time.monotonic()
+            assert send(service, "GET", HEALTH).status == 200
+            assert time.monotonic() - started < 1
+            server.start()
+            wait_until_served(service)
+    statuses = {answer.status for answer in answers}
+    assert statuses == {200, 201, 503}
+    kept = ask(database_url, "SELECT COUNT(*) FROM items")
+    made = [answer for answer in answers if answer.status == 201]
+    assert int(kept[0]) >= len(made), "an item that was answered with 201 is not there"
+    check_log(service)
+
+
+def test_a_start_without_its_database_fails_in_json_and_in_time(launch: Launch) -> None:
+    url = f"postgresql://postgres:{SECRET}@127.0.0.1:1/kit"
+    started = time.monotonic()
+    with launch(healthy=False, DATABASE_URL=url, DATABASE_STARTUP_TIMEOUT="1") as service:
+        assert service.wait(10) not in {0, -9}
+        records = service.log()
+    assert time.monotonic() - started < 8
+    assert "database_unreachable" in [record["event"] for record in records]
+    assert SECRET not in str(records)
+    assert service.lines("stderr") == []
+
+
+def test_a_start_waits_for_its_database(
+    launch: Launch, server: OwnPostgresql, database_url: str
+) -> None:
+    server.stop()
+    settings = {"DATABASE_URL": database_url, "UPDATE_SCHEMA_ON_STARTUP": "true"}
+    with launch(healthy=False, **settings) as service:
+        service.wait_for_record(
+            lambda record: record["event"] == "database_unreachable", timeout=10
+        )
+        server.start()
+        service.wait_until_healthy()
+        assert send(service, "GET", READY).status == 200
+        check_log(service)
+
+
+def test_without_a_free_connection_it_says_503_in_time(launch: Launch, database_url: str) -> None:
+    pool = {
+        "DATABASE_POOL_SIZE": "1",
+        "DATABASE_MAX_OVERFLOW": "0",
+        "DATABASE_POOL_TIMEOUT": "1",
+    }
+    settings = {"DATABASE_URL": database_url, "UPDATE_SCHEMA_ON_STARTUP": "true", **pool}
+    with launch(**settings) as service, ThreadPoolExecutor(8) as clients:
+        locked = "BEGIN; LOCK TABLE items; SELECT pg_sleep(3); COMMIT"
+        lock = clients.submit(ask, database_url, locked)
+        waiting = "SELECT COUNT(*) FROM pg_locks JOIN pg_class ON oid = relation"
+        waiting += " WHERE relname = 'items' AND mode = 'AccessExclusiveLock' AND granted"
+        while ask(database_url, waiting) != ["1"]:
+            time.sleep(0.05)
+        asked = [clients.submit(send, service, "GET", ITEMS) for _ in range(6)]
+        time.sleep(0.3)  # so that they wait
+        started = time.monotonic()
+        assert send(service, "GET", HEALTH).status == 200
+        assert time.monotonic() - started < 0.5
+        answers = [one.result() for one in asked]
+        lock.result()
+        assert sorted(answer.status for answer in answers) == [200, *[503] * 5]
+        assert send(service, "GET", ITEMS).status == 200
+        check_log(service)
+
+
+def test_a_statement_that_takes_too_long_is_a_503(launch: Launch, database_url: str) -> None:
+    settings = {"DATABASE_URL": database_url, "DATABASE_STATEMENT_TIMEOUT": "1"}
+    with (
+        launch(UPDATE_SCHEMA_ON_STARTUP="true", **settings) as service,
+        ThreadPoolExecutor(1) as clients,
+    ):
+        locked = "BEGIN; LOCK TABLE items; SELECT pg_sleep(3); COMMIT"
+        lock = clients.submit(ask, database_url, locked)
+        time.sleep(0.5)  # so that it has the lock
+        assert send(service, "GET", ITEMS).status == 503
+        lock.result()
+        assert send(service, "GET", ITEMS).status == 200
+        check_log(service)
