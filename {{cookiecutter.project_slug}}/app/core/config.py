@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -32,8 +33,9 @@ def split_items(value: object) -> object:
     """Return the items of `a, b` (CSV) or `["a", "b"]` (JSON), and other types unchanged."""
     if not isinstance(value, str):
         return value
-    if value.startswith('["'):  # a bare bracket begins an IPv6 address
-        return json.loads(value)
+    if value.startswith("["):
+        with suppress(ValueError):  # it may be an IPv6 address
+            return json.loads(value)
     return [item.strip() for item in value.split(",") if item.strip()]
 
 

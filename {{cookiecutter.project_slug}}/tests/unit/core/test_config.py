@@ -26,7 +26,7 @@ def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
 
 
 @pytest.mark.parametrize(
-    "text", ["[::1],b.example", " [::1] , b.example,", '["[::1]", "b.example"]']
+    "text", ["[::1],b.example", " [::1] , b.example,", '[ "[::1]", "b.example"]']
 )
 def test_lists_load_from_csv_and_json(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     assert load(monkeypatch, ALLOWED_HOSTS=text).allowed_hosts == ["[::1]", "b.example"]
