@@ -1,6 +1,7 @@
 """Transactions and failures."""
 
 import asyncio
+import threading
 import uuid
 from typing import Any
 
@@ -25,6 +26,13 @@ MUG = {"sku": "MUG-01", "name": "Mug", "price": "9.90", "tags": ["kitchen"]}
 async def count_items(app: FastAPI) -> int:
     async with app.state.sessions() as session:
         return len((await session.scalars(select(Item))).all())
+
+
+async def join_failed_connections() -> None:
+    """Wait for the threads that aiosqlite leaves behind: they still speak to the event loop."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join)
 
 
 class TestTransaction:
@@ -143,6 +151,7 @@ class TestFailure:
         with pytest.raises(DBAPIError):
             async with connect(app):
                 pass
+        await join_failed_connections()
         assert [line["event"] for line in log_lines()] == ["database_unreachable"]
 
     async def test_a_start_waits_for_the_database(
@@ -153,6 +162,7 @@ class TestFailure:
         asyncio.get_running_loop().call_later(0.2, folder.mkdir)
         async with connect(app) as client:
             assert (await client.get(ITEMS)).status_code == 200
+        await join_failed_connections()
 
     async def test_a_vanished_database_is_503_and_comes_back(
         self, make_app: Any, connect: Any
