@@ -10,6 +10,8 @@ MODULAR = "{{ cookiecutter.structure }}" == "modular"
 DATABASE = "{{ cookiecutter.database }}"
 SQL = DATABASE != "none"
 ALEMBIC = "{{ cookiecutter.__alembic }}" == "yes"
+AUTH = "{{ cookiecutter.auth }}"
+JWT = AUTH == "jwt"
 
 KEEP_IF = {
     "app/api": MODULAR,
@@ -27,13 +29,28 @@ KEEP_IF = {
     "app/schemas.py": not MODULAR and SQL,
     "app/models.py": not MODULAR and SQL,
     "app/core/database_url.py": SQL,
+    "app/core/rsa_keys.py": JWT,
+    "app/auth": AUTH != "none",
+    "app/auth/accounts.py": JWT,
+    "app/auth/bearer.py": JWT,
+    "app/auth/commands.py": JWT,
+    "app/auth/passwords.py": JWT,
+    "app/auth/routes.py": JWT,
+    "app/auth/schemas.py": JWT,
+    "app/auth/sessions.py": JWT,
+    "app/auth/signing.py": JWT,
+    "app/auth/throttle.py": JWT,
+    "app/auth/tokens.py": JWT,
+    "app/auth/users.py": JWT,
     "app/db": SQL,
     "app/db/postgresql.py": DATABASE == "postgresql",
     "app/db/mysql.py": DATABASE == "mysql",
     "app/db/migrate.py": ALEMBIC,
     "app/db/schema.py": not ALEMBIC,
     "app/migrations": ALEMBIC,
+    "app/migrations/versions/0002_create_users.py": JWT,
     "tests/databases.py": SQL,
+    "tests/users.py": JWT,
     "tests/unit/core/test_database_url.py": SQL,
     "tests/unit/db": SQL,
     "tests/unit/db/test_postgresql.py": DATABASE == "postgresql",

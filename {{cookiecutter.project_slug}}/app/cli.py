@@ -4,18 +4,18 @@
 import asyncio
 # {% endif %}
 import json
-import sys
 from pathlib import Path
-from typing import Any, Never
+from typing import Any
 
 import click
 import uvicorn
-from pydantic_settings import SettingsError
-from structlog import get_logger
 from uvicorn.supervisors import Multiprocess
 
-from app.core.config import Settings, load_settings
-from app.core.logging import configure_logging
+# {% if cookiecutter.auth == "jwt" %}
+from app.auth.commands import create_user, keys, user_sessions, users
+# {% endif %}
+from app.core.command import prepare, refuse
+from app.core.config import Settings
 # {% if cookiecutter.__alembic == "yes" %}
 from app.db.migrate import update_schema
 # {% elif cookiecutter.database != "none" %}
@@ -39,10 +39,9 @@ def serve(reload: bool) -> None:
     Exit status: 1 if the settings do not allow a start, 3 if the start fails, else uvicorn's:
     after SIGTERM 143, after SIGINT 0. Several workers end with 0, also if theirs fail to start.
     """
-    settings = load_or_refuse()
+    settings = prepare()
     if reload and settings.environment != "local":
         refuse("--reload: only with ENVIRONMENT=local")
-    configure_logging(settings.log_level, local=settings.environment == "local")
     options: dict[str, Any] = {
         "factory": True,
         "host": settings.host,
@@ -84,9 +83,7 @@ def migrate() -> None:
 
     Exit status: 1 if the settings do not allow it, or it fails.
     """
-    settings = load_or_refuse()
-    configure_logging(settings.log_level, local=settings.environment == "local")
-    asyncio.run(update_schema(settings))
+    asyncio.run(update_schema(prepare()))
 
 
 # {% elif cookiecutter.database != "none" %}
@@ -96,9 +93,7 @@ def create_schema() -> None:
 
     Exit status: 1 if the settings do not allow it, or it fails.
     """
-    settings = load_or_refuse()
-    configure_logging(settings.log_level, local=settings.environment == "local")
-    asyncio.run(update_schema(settings))
+    asyncio.run(update_schema(prepare()))
 
 
 # {% endif %}
@@ -116,18 +111,11 @@ def openapi(file: Path, *, check: bool) -> None:
     if not check:
         with click.open_file(str(file), "w", encoding="utf-8") as target:
             target.write(text)
+# {% if cookiecutter.auth == "jwt" %}
 
 
-def load_or_refuse() -> Settings:
-    """Return the settings of this process, or say in one line why they are not valid."""
-    try:
-        return load_settings()
-    except SettingsError as error:
-        refuse(str(error))
-
-
-def refuse(reason: str) -> Never:
-    """Say in one line of the log why there is no start, and exit with status 1."""
-    configure_logging()
-    get_logger("app.cli").critical("invalid_settings", reason=reason)
-    sys.exit(1)
+main.add_command(create_user)
+main.add_command(users)
+main.add_command(user_sessions)
+main.add_command(keys)
+# {% endif %}

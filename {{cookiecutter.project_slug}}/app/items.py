@@ -2,14 +2,24 @@
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from sqlalchemy import Select, select, update
+# {% if cookiecutter.auth == "none" %}
+from sqlalchemy import ColumnElement, Select, select, update
+# {% else %}
+from sqlalchemy import ColumnElement, Select, and_, select, update
+# {% endif %}
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
+# {% if cookiecutter.auth == "jwt" %}
+from app.auth.bearer import CallerDep
+# {% elif cookiecutter.auth == "api_key" %}
+from app.auth.api_keys import CallerDep
+# {% endif %}
 from app.core.errors import BusinessRuleError, NotFoundError, Problem
 from app.db.pages import Page, Rows, fetch_page
 from app.db.session import SessionDep
@@ -22,15 +32,27 @@ MAX_PRICE_FACTOR = 2
 SORT_COLUMNS = {"name": Item.name, "price": Item.price, "created_at": Item.created_at}
 
 
+@dataclass
 class Items:
     """The items that the caller may see; who that is, this class alone decides."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self.session = session
+    session: AsyncSession
+    # {% if cookiecutter.auth != "none" %}
+    owner_id: uuid.UUID
+    # {% endif %}
+
+    @property
+    def visible(self) -> ColumnElement[bool]:
+        """What every query asks for."""
+        # {% if cookiecutter.auth == "none" %}
+        return Item.is_active.is_(True)
+        # {% else %}
+        return and_(Item.is_active, Item.owner_id == self.owner_id)
+        # {% endif %}
 
     def select(self) -> Select[Item]:
         """Return the query that all others start from."""
-        return select(Item).where(Item.is_active).options(selectinload(Item.tags))
+        return select(Item).where(self.visible).options(selectinload(Item.tags))
 
     async def find(self, query: ItemQuery) -> Rows[Item]:
         """Return a page of the items that fit."""
@@ -53,6 +75,9 @@ class Items:
     async def create(self, new: ItemCreate) -> Item:
         """Return the new item; IntegrityError if its SKU is or was taken."""
         item = Item(**new.model_dump(exclude={"tags"}), tags=make_tags(new.tags, []))
+        # {% if cookiecutter.auth != "none" %}
+        item.owner_id = self.owner_id
+        # {% endif %}
         self.session.add(item)
         await self.session.flush()
         return item
@@ -61,7 +86,8 @@ class Items:
         """Return the changed item; NotFoundError, BusinessRuleError."""
         # Changes of one item wait for each other here: SQLite has no FOR UPDATE.
         unchanged = {"updated_at": Item.updated_at}
-        await self.session.execute(update(Item).where(Item.id == item_id).values(unchanged))
+        visible = update(Item).where(Item.id == item_id, self.visible)
+        await self.session.execute(visible.values(unchanged))
         item = await self.get(item_id)
         values = changes.model_dump()
         check_price_change(item.price, values.get("price", item.price))
@@ -90,12 +116,21 @@ def check_price_change(old: Decimal, new: Decimal) -> None:
         raise BusinessRuleError("A price may at most double in one change.")
 
 
+# {% if cookiecutter.auth == "none" %}
 async def get_items(session: SessionDep) -> Items:
-    """Return the caller's items."""
+    """Return the items."""
     return Items(session)
 
 
 ItemsDep = Annotated[Items, Depends(get_items)]
+# {% else %}
+async def get_own_items(session: SessionDep, caller: CallerDep) -> Items:
+    """Return the caller's items."""
+    return Items(session, caller.id)
+
+
+ItemsDep = Annotated[Items, Depends(get_own_items)]
+# {% endif %}
 
 
 @router.get("", response_model=Page[ItemRead])

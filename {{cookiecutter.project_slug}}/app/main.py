@@ -5,7 +5,11 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from importlib.metadata import metadata
 from typing import Any
 
+# {% if cookiecutter.auth == "none" %}
 from fastapi import FastAPI
+# {% else %}
+from fastapi import Depends, FastAPI
+# {% endif %}
 from starlette.types import ASGIApp
 
 # {% if cookiecutter.structure == "modular" %}
@@ -14,6 +18,10 @@ from app import api
 from app import quotes
 # {% else %}
 from app import items
+# {% endif %}
+# {% if cookiecutter.auth == "jwt" %}
+from app.auth.bearer import get_caller, open_auth
+from app.auth.routes import add_auth_routes
 # {% endif %}
 from app.core import health
 from app.core.config import Settings, load_settings
@@ -53,6 +61,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # {% if cookiecutter.database != "none" %}
         await stack.enter_async_context(open_database(app, settings))
         # {% endif %}
+        # {% if cookiecutter.auth == "jwt" %}
+        open_auth(app, settings)
+        # {% endif %}
         yield
 
 
@@ -90,11 +101,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # {% endif %}
     app.include_router(health.router, prefix=health.API_PREFIX)
     # {% if cookiecutter.structure == "modular" %}
-    app.include_router(api.router, prefix=health.API_PREFIX)
+    resources = api.router
     # {% elif cookiecutter.database == "none" %}
-    app.include_router(quotes.router, prefix=health.API_PREFIX)
+    resources = quotes.router
     # {% else %}
-    app.include_router(items.router, prefix=health.API_PREFIX)
+    resources = items.router
+    # {% endif %}
+    # {% if cookiecutter.auth == "none" %}
+    app.include_router(resources, prefix=health.API_PREFIX)
+    # {% else %}
+    known_callers = [Depends(get_caller)]
+    app.include_router(resources, prefix=health.API_PREFIX, dependencies=known_callers)
+    # {% endif %}
+    # {% if cookiecutter.auth == "jwt" %}
+    add_auth_routes(app)
     # {% endif %}
     if settings.docs_enabled:
         add_documentation(app)

@@ -3,13 +3,28 @@
 import uuid
 from decimal import Decimal
 
+# {% if cookiecutter.auth == "none" %}
 from sqlalchemy import ForeignKey, String
+# {% else %}
+from sqlalchemy import ForeignKey, Index, String
+# {% endif %}
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+# {% if cookiecutter.auth == "jwt" %}
+from app.auth.users import User, UserSession
+# {% elif cookiecutter.auth == "api_key" %}
+from app.auth.clients import ApiClient, ApiKey
+# {% endif %}
 from app.db.base import Base, Record
 from app.db.types import Money
 
+# {% if cookiecutter.auth == "none" %}
 __all__ = ["Base", "Item", "Tag"]
+# {% elif cookiecutter.auth == "jwt" %}
+__all__ = ["Base", "Item", "Tag", "User", "UserSession"]
+# {% else %}
+__all__ = ["ApiClient", "ApiKey", "Base", "Item", "Tag"]
+# {% endif %}
 
 
 class Tag(Base):
@@ -28,7 +43,12 @@ class Item(Record):
 
     __tablename__ = "items"
 
+    # {% if cookiecutter.auth == "none" %}
     sku: Mapped[str] = mapped_column(String(50), unique=True)
+    # {% else %}
+    owner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("{{ cookiecutter.__owners }}.id", ondelete="CASCADE"))
+    sku: Mapped[str] = mapped_column(String(50))
+    # {% endif %}
     name: Mapped[str] = mapped_column(String(200), index=True)
     description: Mapped[str | None] = mapped_column(String(2000))
     price: Mapped[Decimal] = mapped_column(Money, index=True)
@@ -37,3 +57,8 @@ class Item(Record):
     tags: Mapped[list[Tag]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, lazy="raise", order_by="Tag.name"
     )
+# {% if cookiecutter.auth != "none" %}
+
+
+Index(None, Item.owner_id, Item.sku, unique=True)
+# {% endif %}

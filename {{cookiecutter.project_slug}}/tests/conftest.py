@@ -34,6 +34,11 @@ from app.main import create_app
 from app.models import Base
 from tests.databases import make_test_database
 # {% endif %}
+# {% if cookiecutter.auth == "jwt" %}
+from tests.users import auth_settings, sign_in
+# {% elif cookiecutter.auth == "api_key" %}
+from tests.keys import auth_settings, sign_in
+# {% endif %}
 
 ORIGIN = "https://good.example"
 CLIENT = ("203.0.113.7", 50000)
@@ -129,7 +134,11 @@ def defaults() -> dict[str, Any]:
 @pytest.fixture
 def make_settings(defaults: dict[str, Any]) -> MakeSettings:
     def make(**values: Any) -> Settings:
+        # {% if cookiecutter.auth == "none" %}
         return Settings(_env_file=None, **(defaults | values))
+        # {% else %}
+        return Settings(_env_file=None, **(auth_settings() | defaults | values))
+        # {% endif %}
 
     return make
 
@@ -155,6 +164,9 @@ def connect() -> Connect:
         ):
             # {% if cookiecutter.database != "none" %}
             await upgrade(app.state.engine)
+            # {% endif %}
+            # {% if cookiecutter.auth != "none" %}
+            client.headers.update(await sign_in(app))
             # {% endif %}
             yield client
             # {% if cookiecutter.database != "none" %}

@@ -5,6 +5,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+# {% if cookiecutter.auth == "jwt" %}
+from app.auth.bearer import CallerDep
+# {% elif cookiecutter.auth == "api_key" %}
+from app.auth.api_keys import CallerDep
+# {% endif %}
 from app.core.errors import Problem
 from app.db.pages import Page, Rows
 from app.db.session import SessionDep
@@ -16,12 +21,21 @@ router = APIRouter(prefix="/items", tags=["items"])
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 
 
+# {% if cookiecutter.auth == "none" %}
 async def get_items(session: SessionDep) -> Items:
-    """Return the caller's items."""
+    """Return the items."""
     return Items(session)
 
 
 ItemsDep = Annotated[Items, Depends(get_items)]
+# {% else %}
+async def get_own_items(session: SessionDep, caller: CallerDep) -> Items:
+    """Return the caller's items."""
+    return Items(session, caller.id)
+
+
+ItemsDep = Annotated[Items, Depends(get_own_items)]
+# {% endif %}
 
 
 @router.get("", response_model=Page[ItemRead])

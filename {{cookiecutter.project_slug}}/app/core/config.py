@@ -7,6 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
+# {% if cookiecutter.auth == "jwt" %}
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+# {% endif %}
 from pydantic import (
     BeforeValidator,
     Field,
@@ -24,6 +27,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from sqlalchemy import URL
 
 from app.core.database_url import BACKEND, LOCAL_DATABASE, parse_database_url
+# {% endif %}
+# {% if cookiecutter.auth == "jwt" %}
+from app.core.rsa_keys import parse_private_key, parse_public_key, read_private_key
 # {% endif %}
 
 PLACEHOLDER = re.compile(r"change.?(me|this)|placeholder|:(secret|password)@", re.IGNORECASE)
@@ -43,6 +49,11 @@ T = TypeVar("T")
 Items = Annotated[list[T], NoDecode, BeforeValidator(split_items)]
 HostName = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])$")]
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[a-z0-9.\[\]:-]+)$")]
+# {% if cookiecutter.auth == "jwt" %}
+PrivateKey = Secret[Annotated[RSAPrivateKey, PlainValidator(parse_private_key)]]
+PrivateKeyFile = Secret[Annotated[RSAPrivateKey, PlainValidator(read_private_key)]]
+PublicKey = Annotated[RSAPublicKey, PlainValidator(parse_public_key)]
+# {% endif %}
 
 
 class Settings(BaseSettings):
@@ -67,6 +78,27 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int = Field(default=0, ge=0)
     redis_url: Secret[RedisDsn] | None = None
     otel_enabled: bool = False
+    # {% if cookiecutter.auth != "none" %}
+    replicas: int = Field(default=1, ge=1)
+    gateway_throttles: bool = False
+    # {% endif %}
+    # {% if cookiecutter.auth == "jwt" %}
+    rsa_private_key_content: PrivateKey | None = None
+    rsa_private_key_path: PrivateKeyFile | None = None
+    rsa_public_keys: Items[PublicKey] = []
+    token_issuer: str = Field(default="{{ cookiecutter.project_slug }}", min_length=1)
+    token_audience: str = Field(default="{{ cookiecutter.project_slug }}", min_length=1)
+    access_token_minutes: int = Field(default=15, ge=1, le=60)
+    refresh_token_days: int = Field(default=7, ge=1, le=30)
+    refresh_leeway_seconds: int = Field(default=10, ge=0, le=60)
+    session_days: int = Field(default=30, ge=1, le=365)
+    password_min_length: int = Field(default=8, ge=8, le=64)
+    password_hash_cost: int = Field(default=12, ge=4, le=16)
+    sign_up_enabled: bool = True
+    login_attempts_per_account: int = Field(default=10, ge=1)
+    auth_failures_per_client: int = Field(default=20, ge=1)
+    refreshes_per_account: int = Field(default=100, ge=1)
+    # {% endif %}
     # {% if cookiecutter.database != "none" %}
     database_url: Secret[Annotated[URL, PlainValidator(parse_database_url)]] | None = None
     database_pool_size: int = Field(default=10, ge=1, le=1000)
@@ -84,6 +116,14 @@ class Settings(BaseSettings):
     def database(self) -> URL:
         """Where the data is: unless said, in a file in the current folder."""
         return self.database_url.get_secret_value() if self.database_url else LOCAL_DATABASE
+
+    # {% endif %}
+    # {% if cookiecutter.auth == "jwt" %}
+    @property
+    def private_key(self) -> RSAPrivateKey | None:
+        """The key that signs tokens."""
+        given = self.rsa_private_key_content or self.rsa_private_key_path
+        return given.get_secret_value() if given else None
     # {% endif %}
 
     @model_validator(mode="after")
@@ -97,11 +137,25 @@ class Settings(BaseSettings):
         database_url = self.database.render_as_string(hide_password=False)
         is_ours = self.database_url and self.database.get_backend_name() == BACKEND
         # {% endif %}
+        # {% if cookiecutter.auth != "none" %}
+        counts_alone = not self.redis_url and not self.gateway_throttles
+        # {% endif %}
         refusals = {
             "DEBUG: only with ENVIRONMENT=local": self.debug and self.environment != "local",
             "ALLOWED_HOSTS: must be set, not to *": production and (not hosts or "*" in hosts),
             "CORS_ORIGINS: must not be *": production and "*" in self.cors_origins,
             "REDIS_URL: holds a placeholder": production and PLACEHOLDER.search(redis_url),
+            # {% if cookiecutter.auth != "none" %}
+            "REDIS_URL: must be set for several workers or replicas, unless GATEWAY_THROTTLES": (
+                production and counts_alone and max(self.workers, self.replicas) > 1
+            ),
+            # {% endif %}
+            # {% if cookiecutter.auth == "jwt" %}
+            "RSA_PRIVATE_KEY_CONTENT: must be set, or RSA_PRIVATE_KEY_PATH": (
+                production and not self.private_key
+            ),
+            "PASSWORD_HASH_COST: must be 10 or more": production and self.password_hash_cost < 10,
+            # {% endif %}
             # {% if cookiecutter.database != "none" %}
             f"DATABASE_URL: must be a {BACKEND}:// URL": production and not is_ours,
             "DATABASE_URL: holds a placeholder": production and PLACEHOLDER.search(database_url),

@@ -7,7 +7,7 @@ warning every 30 seconds says so.
 
 import math
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Never
 
 from fastapi import Depends, Request
 from limits import RateLimitItem
@@ -42,19 +42,33 @@ class RateLimiter:
 
     async def hit(self, key: str, limit: RateLimitItem) -> None:
         """Count one hit of `key`; RateLimitedError with the seconds to wait if over `limit`."""
+        if not await self._do("hit", limit, key):
+            await self._refuse(limit, key)
+
+    # {% if cookiecutter.auth == "jwt" %}
+    async def check(self, key: str, limit: RateLimitItem) -> None:
+        """Count nothing; RateLimitedError if a hit would be over `limit`."""
+        if not await self._do("test", limit, key):
+            await self._refuse(limit, key)
+
+    async def clear(self, key: str, limit: RateLimitItem) -> None:
+        """Forget the hits of `key`."""
+        await self._do("clear", limit, key)
+
+    # {% endif %}
+    async def _refuse(self, limit: RateLimitItem, key: str) -> Never:
+        window = await self._do("get_window_stats", limit, key)
+        raise RateLimitedError(max(1, math.ceil(window.reset_time - time.time())))
+
+    async def _do(self, operation: str, limit: RateLimitItem, key: str) -> Any:  # noqa: ANN401
         if time.monotonic() >= self.paused_until:
             try:
-                return await self._hit(self.shared, key, limit)
+                return await getattr(self.shared, operation)(limit, key)
             except StorageError as error:
                 self.paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
                 cause = type(error.storage_error).__name__
                 get_logger("app.rate_limit").warning("rate_limit_without_redis", error=cause)
-        return await self._hit(self.local, key, limit)
-
-    async def _hit(self, counter: FixedWindowRateLimiter, key: str, limit: RateLimitItem) -> None:
-        if not await counter.hit(limit, key):
-            window = await counter.get_window_stats(limit, key)
-            raise RateLimitedError(max(1, math.ceil(window.reset_time - time.time())))
+        return await getattr(self.local, operation)(limit, key)
 
     async def aclose(self) -> None:
         """Close the connections to Redis."""

@@ -3,7 +3,11 @@
 import uuid
 from decimal import Decimal
 
+# {% if cookiecutter.auth == "none" %}
 from sqlalchemy import ForeignKey, String
+# {% else %}
+from sqlalchemy import ForeignKey, Index, String
+# {% endif %}
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.base import Base, Record
@@ -26,7 +30,12 @@ class Item(Record):
 
     __tablename__ = "items"
 
+    # {% if cookiecutter.auth == "none" %}
     sku: Mapped[str] = mapped_column(String(50), unique=True)
+    # {% else %}
+    owner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("{{ cookiecutter.__owners }}.id", ondelete="CASCADE"))
+    sku: Mapped[str] = mapped_column(String(50))
+    # {% endif %}
     name: Mapped[str] = mapped_column(String(200), index=True)
     description: Mapped[str | None] = mapped_column(String(2000))
     price: Mapped[Decimal] = mapped_column(Money, index=True)
@@ -35,3 +44,8 @@ class Item(Record):
     tags: Mapped[list[Tag]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, lazy="raise", order_by="Tag.name"
     )
+# {% if cookiecutter.auth != "none" %}
+
+
+Index(None, Item.owner_id, Item.sku, unique=True)
+# {% endif %}

@@ -2,9 +2,14 @@
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Select, select, update
+# {% if cookiecutter.auth == "none" %}
+from sqlalchemy import ColumnElement, Select, select, update
+# {% else %}
+from sqlalchemy import ColumnElement, Select, and_, select, update
+# {% endif %}
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -17,15 +22,27 @@ MAX_PRICE_FACTOR = 2
 SORT_COLUMNS = {"name": Item.name, "price": Item.price, "created_at": Item.created_at}
 
 
+@dataclass
 class Items:
     """The items that the caller may see; who that is, this class alone decides."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self.session = session
+    session: AsyncSession
+    # {% if cookiecutter.auth != "none" %}
+    owner_id: uuid.UUID
+    # {% endif %}
+
+    @property
+    def visible(self) -> ColumnElement[bool]:
+        """What every query asks for."""
+        # {% if cookiecutter.auth == "none" %}
+        return Item.is_active.is_(True)
+        # {% else %}
+        return and_(Item.is_active, Item.owner_id == self.owner_id)
+        # {% endif %}
 
     def select(self) -> Select[Item]:
         """Return the query that all others start from."""
-        return select(Item).where(Item.is_active).options(selectinload(Item.tags))
+        return select(Item).where(self.visible).options(selectinload(Item.tags))
 
     async def find(self, query: ItemQuery) -> Rows[Item]:
         """Return a page of the items that fit."""
@@ -48,6 +65,9 @@ class Items:
     async def create(self, new: ItemCreate) -> Item:
         """Return the new item; IntegrityError if its SKU is or was taken."""
         item = Item(**new.model_dump(exclude={"tags"}), tags=make_tags(new.tags, []))
+        # {% if cookiecutter.auth != "none" %}
+        item.owner_id = self.owner_id
+        # {% endif %}
         self.session.add(item)
         await self.session.flush()
         return item
@@ -56,7 +76,8 @@ class Items:
         """Return the changed item; NotFoundError, BusinessRuleError."""
         # Changes of one item wait for each other here: SQLite has no FOR UPDATE.
         unchanged = {"updated_at": Item.updated_at}
-        await self.session.execute(update(Item).where(Item.id == item_id).values(unchanged))
+        visible = update(Item).where(Item.id == item_id, self.visible)
+        await self.session.execute(visible.values(unchanged))
         item = await self.get(item_id)
         values = changes.model_dump()
         check_price_change(item.price, values.get("price", item.price))

@@ -121,7 +121,7 @@ class TestCreate:
     ) -> None:
         answer = await client.post(ITEMS, content=json.dumps({**MUG, **values}))
         check_problem(answer, 422, "VALIDATION_ERROR")
-        assert statements == []
+        assert [statement for statement in statements if "item" in statement] == []
 
 
 class TestRead:

@@ -4,6 +4,9 @@ import pytest
 from pydantic_settings import SettingsError
 
 from app.core.config import Settings, load_settings
+# {% if cookiecutter.auth == "jwt" %}
+from tests.users import make_pem
+# {% endif %}
 
 ROOT = Path(__file__).parents[3]
 PRODUCTION = {
@@ -15,6 +18,9 @@ PRODUCTION = {
     "DATABASE_URL": "mysql://app@db.example.com/app",
     # {% elif cookiecutter.database == "sqlite" %}
     "DATABASE_URL": "sqlite:////var/lib/app/app.db",
+    # {% endif %}
+    # {% if cookiecutter.auth == "jwt" %}
+    "RSA_PRIVATE_KEY_CONTENT": make_pem(),
     # {% endif %}
 }
 
@@ -79,6 +85,13 @@ def test_production_starts_with_safe_values(monkeypatch: pytest.MonkeyPatch) -> 
         ("DATABASE_URL", "mysql://app:changeme@db.example.com/app"),
         ("DATABASE_URL", "mysql://app:changeme@db.example.com:port/app"),
         # {% endif %}
+        # {% if cookiecutter.auth == "jwt" %}
+        ("RSA_PRIVATE_KEY_CONTENT", ""),
+        ("RSA_PRIVATE_KEY_CONTENT", "changeme"),
+        ("RSA_PRIVATE_KEY_PATH", "/nowhere"),
+        ("RSA_PUBLIC_KEYS", "changeme"),
+        ("PASSWORD_HASH_COST", "9"),
+        # {% endif %}
         ("PORT", "none"),
         ("ENVIRONMENT", "staging"),
         ("SECRETS_DIR", __file__),
@@ -101,6 +114,18 @@ def test_all_findings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         load(monkeypatch, **(PRODUCTION | {"ALLOWED_HOSTS": "*"}), DEBUG="1", CORS_ORIGINS="*")
 
 
+# {% if cookiecutter.auth != "none" %}
+@pytest.mark.parametrize("several", ["WORKERS", "REPLICAS"])
+def test_several_processes_count_attempts_together(
+    monkeypatch: pytest.MonkeyPatch, several: str
+) -> None:
+    with pytest.raises(SettingsError, match=r"^REDIS_URL: must be set"):
+        load(monkeypatch, **PRODUCTION, **{several: "2"})
+    assert load(monkeypatch, GATEWAY_THROTTLES="true").gateway_throttles
+    assert load(monkeypatch, GATEWAY_THROTTLES="false", REDIS_URL="redis://redis").redis_url
+
+
+# {% endif %}
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch, REDIS_URL="redis://:canary@localhost")
     assert "canary" not in f"{settings!r} {settings} {settings.model_dump()}"
@@ -119,4 +144,7 @@ def test_the_production_example_would_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text((ROOT / ".env.production.example").read_text())
+    # {% if cookiecutter.auth == "jwt" %}
+    monkeypatch.setenv("RSA_PRIVATE_KEY_CONTENT", make_pem())  # which lies in SECRETS_DIR
+    # {% endif %}
     assert load_settings().environment == "production"

@@ -1,0 +1,1 @@
+"""Who calls: how they show it, and what they may do."""

@@ -1,0 +1,160 @@
+"""The routes of sign-up, sign-in and users."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.security import OAuth2PasswordRequestForm
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import select
+from structlog import get_logger
+
+from app.auth import signing
+from app.auth.accounts import InvalidCredentialsError
+from app.auth.bearer import (
+    AccountsDep,
+    CallerDep,
+    CurrentSessionDep,
+    SessionsDep,
+    get_caller,
+    require_superuser,
+)
+from app.auth.schemas import (
+    Email,
+    PasswordChange,
+    RefreshTokenBody,
+    SignUp,
+    UserQuery,
+    UserRead,
+    UserUpdate,
+)
+from app.auth.throttle import ThrottleDep
+from app.auth.tokens import InvalidTokenError, TokenPair
+from app.auth.users import User
+from app.core.errors import AppError, Problem
+from app.core.health import API_PREFIX
+from app.db.pages import Page, Rows, fetch_page
+from app.db.session import SessionDep
+
+EMAIL = TypeAdapter(Email)
+PROBLEM: dict[str, Any] = {"model": Problem}
+
+public = APIRouter(prefix="/auth", tags=["auth"], responses={401: PROBLEM, 429: PROBLEM})
+private = APIRouter(
+    prefix="/auth", tags=["auth"], dependencies=[Depends(get_caller)], responses={401: PROBLEM}
+)
+admin = APIRouter(
+    tags=["users"],
+    dependencies=[Depends(require_superuser)],
+    responses={401: PROBLEM, 403: PROBLEM},
+)
+log = get_logger("app.auth")
+
+
+class SignUpClosedError(AppError):
+    """The operator makes the users."""
+
+    status_code, code = 403, "SIGN_UP_CLOSED"
+    detail = "Ask the operator for an account."
+
+
+@public.post(
+    "/sign-up",
+    response_model=UserRead,
+    status_code=201,
+    responses={403: PROBLEM, 409: PROBLEM},
+)
+async def sign_up(
+    new: SignUp, accounts: AccountsDep, throttle: ThrottleDep, request: Request
+) -> User:
+    """Make a user. An address that is taken gives 409, so the number of tries is limited."""
+    if not request.app.state.settings.sign_up_enabled:
+        raise SignUpClosedError
+    await throttle.count_sign_up()
+    return await accounts.create(new.email, new.password)
+
+
+@public.post("/login")
+async def log_in(
+    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    accounts: AccountsDep,
+    sessions: SessionsDep,
+    throttle: ThrottleDep,
+) -> TokenPair:
+    """Start a session, which ends the user's earlier one. `username` is the e-mail address."""
+    try:
+        email = EMAIL.validate_python(form.username)
+    except ValidationError:
+        email = None
+    try:
+        async with throttle.guess_password(email or form.username):
+            user_id = await accounts.authenticate(email, form.password)
+    except InvalidCredentialsError:
+        log.warning("authn_login_fail")
+        raise
+    tokens = await sessions.start(user_id)
+    log.info("authn_login_success", user_id=str(user_id))
+    return tokens
+
+
+@public.post("/refresh")
+async def refresh_tokens(
+    body: RefreshTokenBody, sessions: SessionsDep, throttle: ThrottleDep
+) -> TokenPair:
+    """Exchange a refresh token, which works once: a copy that comes later ends the session."""
+    async with throttle.count_failures(InvalidTokenError):
+        claims = sessions.tokens.read(body.refresh_token, "refresh")
+        await throttle.count_refresh(claims.sub)
+        tokens = await sessions.refresh(claims)
+    log.info("authn_token_refresh", user_id=str(claims.sub))
+    return tokens
+
+
+@private.post("/logout", status_code=204)
+async def log_out(
+    body: RefreshTokenBody, current: CurrentSessionDep, sessions: SessionsDep
+) -> None:
+    """End the session of both tokens."""
+    if sessions.tokens.read(body.refresh_token, "refresh").sid != current.id:
+        raise InvalidTokenError
+    await sessions.end(current.user_id)
+    log.info("authn_logout", user_id=str(current.user_id))
+
+
+@private.get("/me", response_model=UserRead)
+async def read_me(user: CallerDep) -> User:
+    """Read who you are."""
+    return user
+
+
+@private.patch("/me", response_model=UserRead)
+async def update_me(changes: UserUpdate, user: CallerDep, accounts: AccountsDep) -> User:
+    """Change the fields that are sent."""
+    return await accounts.update(user, changes)
+
+
+@private.post("/me/password", responses={400: PROBLEM, 409: PROBLEM, 429: PROBLEM})
+async def change_password(
+    change: PasswordChange,
+    current: CurrentSessionDep,
+    accounts: AccountsDep,
+    sessions: SessionsDep,
+    throttle: ThrottleDep,
+) -> TokenPair:
+    """Set another password. The other sessions end, and this one goes on with new tokens."""
+    session_id, user = current.id, current.user
+    async with throttle.guess_password(user.email):
+        await accounts.change_password(user, change.current_password, change.new_password)
+    return await sessions.renew(session_id)
+
+
+@admin.get("/users", response_model=Page[UserRead])
+async def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Rows[User]:
+    """List a page of the users, oldest first; for superusers."""
+    return await fetch_page(session, select(User).order_by(User.created_at, User.id), query)
+
+
+def add_auth_routes(app: FastAPI) -> None:
+    """Give the application these routes, the public ones and those for users."""
+    for router in (public, private, admin):
+        app.include_router(router, prefix=API_PREFIX)
+    app.include_router(signing.router)

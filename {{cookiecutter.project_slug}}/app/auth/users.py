@@ -1,0 +1,48 @@
+"""The tables of the users and their sessions."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String, UpdateBase
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db.base import Record
+from app.db.types import UTCDateTime
+
+
+class User(Record):
+    """Someone who signs in. Inactive, they are as if they did not exist."""
+
+    __tablename__ = "users"
+
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    name: Mapped[str | None] = mapped_column(String(100))
+    password_hash: Mapped[str] = mapped_column(String(60))
+    is_active: Mapped[bool] = mapped_column(default=True)
+    is_superuser: Mapped[bool] = mapped_column(default=False)
+
+
+class UserSession(Record):
+    """A sign-in, and the one refresh token that continues it: the whitelist of those.
+
+    Tokens are kept as digests of their ids, which are of no use to who reads them.
+    """
+
+    __tablename__ = "user_sessions"
+
+    user_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), index=True
+    )
+    token_digest: Mapped[str] = mapped_column(String(64))
+    previous_token_digest: Mapped[str | None] = mapped_column(String(64))
+    rotated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+    user: Mapped[User] = relationship(lazy="raise")
+
+
+async def change_rows(session: AsyncSession, statement: UpdateBase) -> int:
+    """Return how many rows the statement changed or deleted."""
+    connection = await session.connection()
+    return (await connection.execute(statement)).rowcount
