@@ -16,6 +16,18 @@ TEXTS = {
     "author_email": {{cookiecutter.author_email | tojson}},
 }
 
+ANSWERS = {
+    "database": "{{ cookiecutter.database }}",
+    "auth": "{{ cookiecutter.auth }}",
+}
+# Answers that cannot go together, and what to choose instead.
+REFUSED = [
+    (
+        {"database": "none", "auth": "jwt"},
+        "auth=jwt keeps users and sessions in a database: choose one, or auth=none.",
+    ),
+]
+
 SLUG_LENGTH = 63
 SLUG_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
 # Rendered again by `cruft update`, where they would be code.
@@ -24,17 +36,17 @@ TEMPLATE_SYNTAX = ("{" * 2, "{%", "{#")
 # would depend on itself.
 PACKAGES = frozenset(
     """
-    aiosqlite alembic annotated-doc annotated-types anyio ast-serialize async-timeout
-    asyncmy asyncpg certifi cffi charset-normalizer click colorama coverage cryptography
-    deprecated deptry execnet fastapi googleapis-common-protos greenlet grimp h11 httpcore2
-    httptools httpx2 httpx2-jsfetch idna import-linter iniconfig librt limits mako
-    markdown-it-py markupsafe mdurl mypy mypy-extensions opentelemetry-api
+    aiosqlite alembic annotated-doc annotated-types anyio ast-serialize async-timeout asyncmy
+    asyncpg bcrypt certifi cffi charset-normalizer click colorama coverage cryptography
+    deprecated deptry dnspython email-validator execnet fastapi googleapis-common-protos
+    greenlet grimp h11 httpcore2 httptools httpx2 httpx2-jsfetch idna import-linter iniconfig
+    librt limits mako markdown-it-py markupsafe mdurl mypy mypy-extensions opentelemetry-api
     opentelemetry-exporter-http-transport opentelemetry-exporter-otlp-common
     opentelemetry-exporter-otlp-proto-common opentelemetry-exporter-otlp-proto-http
-    opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions orjson
-    packaging pathspec pluggy prek protobuf pycparser pydantic pydantic-core
-    pydantic-settings pygments pytest pytest-cov pytest-xdist python-dotenv redis requests
-    requirements-parser rich ruff sqlalchemy starlette structlog tomli truststore
+    opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions orjson packaging
+    pathspec pluggy prek protobuf pycparser pydantic pydantic-core pydantic-settings pygments
+    pyjwt pytest pytest-cov pytest-xdist python-dotenv python-multipart redis requests
+    requirements-parser rich ruff sqlalchemy starlette structlog time-machine tomli truststore
     typing-extensions typing-inspection urllib3 uvicorn uvloop wrapt
     """.split()
 )
@@ -68,6 +80,9 @@ def problems():
             yield f"{key} contains a control character: remove it."
         elif any(syntax in text for syntax in TEMPLATE_SYNTAX):
             yield f"{key} contains template syntax ({' '.join(TEMPLATE_SYNTAX)}): remove it."
+    for answers, reason in REFUSED:
+        if answers.items() <= ANSWERS.items():
+            yield reason
 
 
 for problem in problems():

@@ -33,11 +33,35 @@ ALONE = ("license", "python_version")
 Answers = Mapping[str, str]
 
 
+@cache
+def _hook(name: str) -> str:
+    return (ROOT / "hooks" / f"{name}.py").read_text()
+
+
+def is_refused(answers: Answers) -> bool:
+    """Whether the hook's table REFUSED names these answers."""
+    (table,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse(_hook("pre_gen_project")).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "REFUSED"
+    )
+    return any(refused.items() <= answers.items() for refused, _ in table)
+
+
 def default_answers() -> dict[str, str]:
     """Return the first choice of each option, with the Python that runs the tests."""
     return {key: choices[0] for key, choices in CHOICES.items()} | {
         "python_version": RUNNING_PYTHON
     }
+
+
+def answers_with(**wanted: str) -> dict[str, str]:
+    """Return the default answers but for these, and for one more where that would be refused."""
+    answers = default_answers() | wanted
+    if not is_refused(answers):
+        return answers
+    others = ({key: choice} for key in CHOICES if key not in wanted for choice in CHOICES[key])
+    return next(found for other in others if not is_refused(found := answers | other))
 
 
 def combinations() -> Iterator[tuple[str, dict[str, str]]]:
@@ -46,7 +70,9 @@ def combinations() -> Iterator[tuple[str, dict[str, str]]]:
     for values in itertools.product(*crossed.values()):
         said = {key: {"yes": key, "no": f"no_{key}"} for key in crossed}
         names = [said[key].get(value, value) for key, value in zip(crossed, values, strict=True)]
-        yield "-".join(names), default_answers() | dict(zip(crossed, values, strict=True))
+        answers = default_answers() | dict(zip(crossed, values, strict=True))
+        if not is_refused(answers):
+            yield "-".join(names), answers
     for key in ALONE:
         for value in CHOICES[key]:
             if value != default_answers()[key]:
@@ -68,11 +94,6 @@ def checked(answers: Answers) -> dict[str, str]:
             message = f"{value!r} is no choice of {key}: {CHOICES[key]}"
             raise ValueError(message)
     return dict(answers)
-
-
-@cache
-def _hook(name: str) -> str:
-    return (ROOT / "hooks" / f"{name}.py").read_text()
 
 
 def keep_if(context: Mapping[str, Any]) -> dict[str, bool]:

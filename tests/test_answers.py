@@ -101,6 +101,7 @@ REFUSED = {
     "escape character": ({"description": "a\x1b[31mred"}, "control character"),
     "delete character": ({"author_name": "a\x7f"}, "control character"),
     "C1 control": ({"description": "a\x9bb"}, "control character"),
+    "jwt without a database": ({"auth": "jwt", "database": "none"}, "choose"),
     "block syntax": ({"description": "a {% raw %}"}, "template syntax"),
     "comment syntax": ({"author_name": "{# x"}, "template syntax"),
     "expression from a block": ({"author_email": "{{ '{' ~ '{' }} x"}, "template syntax"),

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from template import CHOICES, QUESTIONS, ROOT, Bake, default_answers
+from template import CHOICES, QUESTIONS, ROOT, Bake, answers_with, default_answers
 
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
@@ -47,7 +47,7 @@ def test_decisions_are_all_listed() -> None:
 def test_readme_of_a_project_names_files_that_exist(
     bake: Bake, structure: str, database: str
 ) -> None:
-    project = bake(**default_answers() | {"structure": structure, "database": database})
+    project = bake(**answers_with(structure=structure, database=database))
     layout = (project.path / "README.md").read_text(encoding="utf-8").split("```")
     named = [
         line.split()[0]

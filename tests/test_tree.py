@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from template import CHOICES, ROOT, TREE, Bake, default_answers, keep_if, run
+from template import CHOICES, ROOT, TREE, Bake, answers_with, default_answers, keep_if, run
 
 TRACES = tomllib.loads((ROOT / "tests" / "traces.toml").read_text())
 
@@ -50,7 +50,7 @@ def test_every_choice_has_a_row_of_traces() -> None:
 def test_every_word_of_a_choice_stands_in_its_project(bake: Bake) -> None:
     for option, rows in TRACES.items():
         for choice, words in rows.items():
-            project = bake(**default_answers() | {option: choice})
+            project = bake(**answers_with(**{option: choice}))
             text = "\n".join(f"{file}\n{content}" for file, content in project.texts())
             for word in words:
                 assert word in text, f"{option}={choice}: {word}"

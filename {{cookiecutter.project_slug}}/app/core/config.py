@@ -116,9 +116,9 @@ class Settings(BaseSettings):
     def database(self) -> URL:
         """Where the data is: unless said, in a file in the current folder."""
         return self.database_url.get_secret_value() if self.database_url else LOCAL_DATABASE
-
     # {% endif %}
     # {% if cookiecutter.auth == "jwt" %}
+
     @property
     def private_key(self) -> RSAPrivateKey | None:
         """The key that signs tokens."""
