@@ -32,7 +32,7 @@ def create_engine(settings: Settings, **options: object) -> AsyncEngine:
         "read_timeout": timeout + GRACE_SECONDS if timeout else None,
     }
     url = url.difference_update_query(TLS_PARAMETERS)
-    # As on PostgreSQL. MySQL's default locks gaps, in which inserts wait for each other for ever.
+    # The default locks gaps of an index, where two transactions that insert block each other.
     options |= {"isolation_level": "READ COMMITTED"}
     return create_async_engine(url, connect_args=connect_args, **options)
 
