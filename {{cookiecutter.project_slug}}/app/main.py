@@ -24,7 +24,7 @@ from app.auth.bearer import get_caller, open_auth
 from app.auth.routes import add_auth_routes
 # {% endif %}
 from app.core import health
-from app.core.config import Settings, load_settings
+from app.core.config import DISTRIBUTION, Settings, load_settings
 from app.core.docs import OPENAPI_URL, add_documentation
 from app.core.errors import ERROR_HANDLERS, Problem, declare_problems
 from app.core.logging import configure_logging
@@ -34,8 +34,6 @@ from app.core.rate_limit import RateLimiter
 from app.db import errors as db_errors
 from app.db.session import open_database
 # {% endif %}
-
-DISTRIBUTION = "{{ cookiecutter.project_slug }}"
 
 
 class Service(FastAPI):

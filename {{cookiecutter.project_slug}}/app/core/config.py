@@ -32,6 +32,7 @@ from app.core.database_url import BACKEND, LOCAL_DATABASE, parse_database_url
 from app.core.rsa_keys import parse_private_key, parse_public_key, read_private_key
 # {% endif %}
 
+DISTRIBUTION = "{{ cookiecutter.project_slug }}"
 PLACEHOLDER = re.compile(r"change.?(me|this)|placeholder|:(secret|password)@", re.IGNORECASE)
 
 
@@ -86,8 +87,8 @@ class Settings(BaseSettings):
     rsa_private_key_content: PrivateKey | None = None
     rsa_private_key_path: PrivateKeyFile | None = None
     rsa_public_keys: Items[PublicKey] = []
-    token_issuer: str = Field(default="{{ cookiecutter.project_slug }}", min_length=1)
-    token_audience: str = Field(default="{{ cookiecutter.project_slug }}", min_length=1)
+    token_issuer: str = Field(default=DISTRIBUTION, min_length=1)
+    token_audience: str = Field(default=DISTRIBUTION, min_length=1)
     access_token_minutes: int = Field(default=15, ge=1, le=60)
     refresh_token_days: int = Field(default=7, ge=1, le=30)
     refresh_leeway_seconds: int = Field(default=10, ge=0, le=60)
