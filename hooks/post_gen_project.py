@@ -43,6 +43,8 @@ KEEP_IF = {
     "app/auth/tokens.py": JWT,
     "app/auth/users.py": JWT,
     "app/db": SQL,
+    "docs": JWT,
+    "docs/authentication.md": JWT,
     "app/db/postgresql.py": DATABASE == "postgresql",
     "app/db/mysql.py": DATABASE == "mysql",
     "app/db/migrate.py": ALEMBIC,

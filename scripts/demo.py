@@ -2,12 +2,14 @@
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -43,8 +45,9 @@ def main() -> None:
         try:
             wait_for(server)
             call("/api/v1/health")
-            call("/api/v1/items", {"sku": "MUG-01", "name": "Mug", "price": "9.90"})
-            call("/api/v1/items")
+            token = sign_in()
+            call("/api/v1/items", {"sku": "MUG-01", "name": "Mug", "price": "9.90"}, token)
+            call("/api/v1/items", token=token)
             say(f"works, {time.monotonic() - started:.0f} s after the start")
             if "--once" in sys.argv:
                 return
@@ -71,12 +74,23 @@ def wait_for(server: subprocess.Popen[bytes], seconds: float = 30) -> None:
     sys.exit(f"demo: no answer within {seconds:.0f} s")
 
 
-def call(path: str, body: dict[str, object] | None = None) -> None:
+def sign_in() -> str:
+    """Make a user, and return the access token that a login gives."""
+    email, password = "ada@example.com", secrets.token_urlsafe()
+    call("/api/v1/auth/sign-up", {"email": email, "password": password})
+    form = urllib.parse.urlencode({"username": email, "password": password}).encode()
+    with urllib.request.urlopen(f"{URL}/api/v1/auth/login", form, timeout=10) as response:  # noqa: S310 our own
+        say(f"POST /api/v1/auth/login {response.status}")
+        return json.load(response)["access_token"]
+
+
+def call(path: str, body: dict[str, object] | None = None, token: str = "") -> None:
     """Show a request and its answer."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(  # noqa: S310 our own
-        f"{URL}{path}", data=data, headers={"Content-Type": "application/json"}
-    )
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(f"{URL}{path}", data, headers)  # noqa: S310 our own
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 our own
         say(f"{request.get_method()} {path} {response.status}")
         print(f"     {response.read().decode()}", flush=True)
