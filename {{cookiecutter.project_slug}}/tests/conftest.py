@@ -24,15 +24,10 @@ from sqlalchemy import delete
 from app.core.config import Settings
 from app.core.logging import configure_logging, log_context
 from app.core.schemas import RequestSchema
-# {% if cookiecutter.__alembic == "yes" %}
-from app.db.migrate import upgrade
-# {% elif cookiecutter.database != "none" %}
-from app.db.schema import upgrade
-# {% endif %}
 from app.main import create_app
 # {% if cookiecutter.database != "none" %}
 from app.models import Base
-from tests.databases import make_test_database
+from tests.databases import make_test_database, prepare_schema
 # {% endif %}
 # {% if cookiecutter.auth == "jwt" %}
 from tests.users import auth_settings, sign_in
@@ -163,7 +158,7 @@ def connect() -> Connect:
             AsyncClient(transport=transport, base_url="http://localhost") as client,
         ):
             # {% if cookiecutter.database != "none" %}
-            await upgrade(app.state.engine)
+            await prepare_schema(app.state.engine)
             # {% endif %}
             # {% if cookiecutter.auth != "none" %}
             client.headers.update(await sign_in(app))

@@ -2,6 +2,7 @@
 
 import os
 from base64 import b64decode
+from functools import cache
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -19,6 +20,7 @@ NOT_FOR_OTHERS = 0o027
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
 
 
+@cache  # to validate a key takes as long as to use it forty times
 def parse_private_key(text: str) -> rsa.RSAPrivateKey:
     """Return the key of a PEM, which may be in base64 to fit in a line; ValueError."""
     try:
