@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-.PHONY: help setup demo test check
+.PHONY: help setup demo test kits test-all check
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -20,7 +20,12 @@ demo: setup ## Bake the default project, start it and call it (ONCE=1: then stop
 	@$(BIN)/python scripts/demo.py $(if $(ONCE),--once)
 
 test: setup ## Bake every combination and run each one's own checks and tests
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --ignore=tests/kits $(ARGS)
+
+kits: setup ## Start projects as in production and attack them
+	$(BIN)/pytest -n auto tests/kits $(ARGS)
+
+test-all: test kits ## Both
 
 check: setup ## The quick part: the template's sources, hooks, workflows and bakes
 	$(BIN)/ruff format --check hooks scripts tests

@@ -15,7 +15,7 @@ import pytest
 from cookiecutter.environment import StrictEnvironment
 from filelock import FileLock
 from servers import DEFAULT_URLS, database_server
-from template import CACHE, Bake, Project, checked, combinations, interpreter, run, skip
+from template import CACHE, CHOICES, Bake, Project, checked, combinations, interpreter, run, skip
 
 RUNS = CACHE / "runs"
 OPENAPI = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
@@ -87,8 +87,10 @@ class Workshop:
     def own_checks(self, project: Project, *targets: str) -> dict[str, Any]:
         """Run the project's `make setup check`, or other targets.
 
-        Its tests run on SQLite, and again on a real server if it is made for one. Returns what
-        was printed, how many tests passed, and the project's OpenAPI document.
+        Its tests run on SQLite, and again on a real server if it is made for one. What does not
+        depend on the structure runs in one of the structures only: processes and servers, since
+        core, database and auth are the same files, and the resources the same code (test_tree).
+        Returns what was printed, how many tests passed, and the project's OpenAPI document.
 
         The environment holds only what the project declares: `uv sync` removes the rest.
         """
@@ -106,12 +108,16 @@ class Workshop:
             "UV_PYTHON_DOWNLOADS": "never",
             "MYPY_CACHE_DIR": str(environment / ".mypy_cache"),
         }
+        # What starts processes looks at no database.
+        no_processes = "--ignore=tests/integration/test_process.py"
+        everything = project.context["structure"] == CHOICES["structure"][0]
+        if not everything:
+            variables["PYTEST_ADDOPTS"] = no_processes
         output = run("make", *(targets or ("setup", "check")), cwd=copy, **variables)
-        if not targets and project.context["database"] in DEFAULT_URLS:
+        if not targets and everything and project.context["database"] in DEFAULT_URLS:
             server = database_server(project.context["database"])
             output += run(
-                # What starts processes looks at no database.
-                *("uv", "run", "pytest", "-q", "--ignore=tests/integration/test_process.py"),
+                *("uv", "run", "pytest", "-q", no_processes),
                 cwd=copy,
                 TEST_DATABASE_URL=f"{server}/test_{self.path.name}",
                 **variables,

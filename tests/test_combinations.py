@@ -92,7 +92,9 @@ def test_own_checks_pass(
     assert "Required test coverage of 95.0% reached" in result["output"]
     if os.environ.get("NO_SKIPS"):
         assert not re.search(r"\d+ skipped", result["output"])
-    runs = 2 if project.context["database"] in DEFAULT_URLS else 1
+    is_default_structure = project.context["structure"] == CHOICES["structure"][0]
+    runs = 2 if is_default_structure and project.context["database"] in DEFAULT_URLS else 1
     assert len(re.findall(r"\d+ passed", result["output"])) == runs
+    assert ("test_process" in result["output"]) == is_default_structure
     assert result["tests"] > 10
     validate(result["openapi"])
