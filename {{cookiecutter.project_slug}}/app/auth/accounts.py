@@ -2,6 +2,7 @@
 
 import unicodedata
 import uuid
+from contextlib import suppress
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -62,9 +63,11 @@ class Accounts:
         await self.free_connection()
         is_right = await self.passwords.verify(password, user.password_hash if user else None)
         if user is None or not is_right or not user.is_active:
+            log.warning("authn_login_fail", user_id=str(user.id) if user else None)
             raise InvalidCredentialsError
         if self.passwords.is_outdated(user.password_hash):
-            await self.store_password(user.id, user.password_hash, password)
+            with suppress(ConflictError):  # of two sign-ins at once, one stores it
+                await self.store_password(user.id, user.password_hash, password)
         user_id: uuid.UUID = user.id
         return user_id
 

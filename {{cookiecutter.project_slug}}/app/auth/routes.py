@@ -9,7 +9,6 @@ from sqlalchemy import select
 from structlog import get_logger
 
 from app.auth import signing
-from app.auth.accounts import InvalidCredentialsError
 from app.auth.bearer import (
     AccountsDep,
     CallerDep,
@@ -85,12 +84,8 @@ async def log_in(
         email = EMAIL.validate_python(form.username)
     except ValidationError:
         email = None
-    try:
-        async with throttle.guess_password(email or form.username):
-            user_id = await accounts.authenticate(email, form.password)
-    except InvalidCredentialsError:
-        log.warning("authn_login_fail")
-        raise
+    async with throttle.guess_password(email or form.username):
+        user_id = await accounts.authenticate(email, form.password)
     tokens = await sessions.start(user_id)
     log.info("authn_login_success", user_id=str(user_id))
     return tokens
@@ -116,7 +111,7 @@ async def log_out(
     """End the session of both tokens."""
     if sessions.tokens.read(body.refresh_token, "refresh").sid != current.id:
         raise InvalidTokenError
-    await sessions.end(current.user_id)
+    await sessions.end(current)
     log.info("authn_logout", user_id=str(current.user_id))
 
 

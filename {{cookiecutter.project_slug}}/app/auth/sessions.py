@@ -102,7 +102,8 @@ class Sessions:
         current = await self.session.get(UserSession, session_id)
         if current is None:
             raise InvalidTokenError
-        await self.end(current.user_id, keep=session_id)
+        others = (UserSession.user_id == current.user_id, UserSession.id != session_id)
+        await self.session.execute(delete(UserSession).where(*others))
         token_id = new_token_id()
         current.previous_token_digest, current.token_digest = current.token_digest, digest(token_id)
         current.rotated_at = datetime.now(UTC)
@@ -120,16 +121,14 @@ class Sessions:
         if used == current.previous_token_digest and since <= self.leeway:
             raise RefreshSupersededError
         log.warning("authn_token_reuse", user_id=str(current.user_id), session_id=str(current.id))
-        await self.session.delete(current)
+        await self.end(current)
         # The error answer would roll it back.
         await self.session.commit()
         raise InvalidTokenError
 
-    async def end(self, user_id: uuid.UUID, keep: uuid.UUID | None = None) -> None:
-        """End the sessions of a user, but for one."""
-        await self.session.execute(
-            delete(UserSession).where(UserSession.user_id == user_id, UserSession.id != keep)
-        )
+    async def end(self, current: UserSession) -> None:
+        """End the session: its tokens work no more."""
+        await self.session.delete(current)
 
 
 def digest(token_id: str) -> str:

@@ -120,13 +120,16 @@ def problem_response(
     **members: object,
 ) -> Response:
     """Return the problem document for a status, with `members` added (RFC 9457 section 3.2)."""
+    code = code or CODES.get(status, f"HTTP_{status}")
+    context = log_context.get() or {}
+    context["code"] = code  # in the request's record, too
     body = {
         "type": "about:blank",
         "title": phrases.get(status, "Error"),
         "status": status,
         "detail": detail or phrases.get(status, "Error"),
-        "code": code or CODES.get(status, f"HTTP_{status}"),
-        "request_id": (log_context.get() or {}).get("request_id", ""),
+        "code": code,
+        "request_id": context.get("request_id", ""),
         "timestamp": datetime.now(UTC).isoformat(),
         **members,
     }
