@@ -43,6 +43,7 @@ KEEP_IF = {
     "app/auth/tokens.py": JWT,
     "app/auth/users.py": JWT,
     "app/db": SQL,
+    "app/db/command.py": SQL and AUTH != "none",
     "docs": JWT,
     "docs/authentication.md": JWT,
     "app/db/postgresql.py": DATABASE == "postgresql",

@@ -1,11 +1,8 @@
 """Commands for the operator: users, their sessions, and the keys that sign."""
 
-import asyncio
 import secrets
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -21,26 +18,10 @@ from app.auth.signing import find_private_key
 from app.auth.tokens import Tokens
 from app.auth.users import User, UserSession, change_rows
 from app.core.command import prepare
-from app.core.config import Settings
 from app.core.rsa_keys import create_private_key
-from app.db.engine import create_engine
+from app.db.command import run_in_session
 
-T = TypeVar("T")
 log = get_logger("app.auth")
-
-
-def run_in_session(settings: Settings, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
-    """Return the result of the work, committed."""
-
-    async def run() -> T:
-        engine = create_engine(settings)
-        try:
-            async with AsyncSession(engine) as session, session.begin():
-                return await work(session)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
 
 
 class EmailType(click.ParamType[str]):
