@@ -24,7 +24,7 @@ ANSWERS = {
 REFUSED = [
     (
         {"database": "none", "auth": "jwt"},
-        "auth=jwt keeps users and sessions in a database: choose one, or auth=none.",
+        "auth=jwt keeps users and sessions in a database: choose one, or auth=api_key.",
     ),
 ]
 

@@ -13,6 +13,8 @@ from uvicorn.supervisors import Multiprocess
 
 # {% if cookiecutter.auth == "jwt" %}
 from app.auth.commands import create_user, keys, user_sessions, users
+# {% elif cookiecutter.auth == "api_key" %}
+from app.auth.key_commands import api_keys
 # {% endif %}
 from app.core.command import prepare, refuse
 from app.core.config import Settings
@@ -118,4 +120,8 @@ main.add_command(create_user)
 main.add_command(users)
 main.add_command(user_sessions)
 main.add_command(keys)
+# {% elif cookiecutter.auth == "api_key" %}
+
+
+main.add_command(api_keys)
 # {% endif %}

@@ -22,6 +22,8 @@ from app import items
 # {% if cookiecutter.auth == "jwt" %}
 from app.auth.bearer import get_caller, open_auth
 from app.auth.routes import add_auth_routes
+# {% elif cookiecutter.auth == "api_key" %}
+from app.auth.api_keys import get_caller
 # {% endif %}
 from app.core import health
 from app.core.config import DISTRIBUTION, Settings, load_settings

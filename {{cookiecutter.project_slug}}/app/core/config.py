@@ -19,6 +19,9 @@ from pydantic import (
 # {% endif %}
     RedisDsn,
     Secret,
+# {% if cookiecutter.auth == "api_key" %}
+    SecretStr,
+# {% endif %}
     ValidationError,
     model_validator,
 )
@@ -54,6 +57,14 @@ Origin = Annotated[str, Field(pattern=r"^(\*|https?://[a-z0-9.\[\]:-]+)$")]
 PrivateKey = Secret[Annotated[RSAPrivateKey, PlainValidator(parse_private_key)]]
 PrivateKeyFile = Secret[Annotated[RSAPrivateKey, PlainValidator(read_private_key)]]
 PublicKey = Annotated[RSAPublicKey, PlainValidator(parse_public_key)]
+# {% elif cookiecutter.auth == "api_key" and cookiecutter.database == "none" %}
+KeyEntry = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9-]{1,63}/[0-9a-f]{16}/(read|write|read\+write)"
+        r"/[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9a-f]{64}$"
+    ),
+]
 # {% endif %}
 
 
@@ -99,6 +110,13 @@ class Settings(BaseSettings):
     login_attempts_per_account: int = Field(default=10, ge=1)
     auth_failures_per_client: int = Field(default=20, ge=1)
     refreshes_per_account: int = Field(default=100, ge=1)
+    # {% elif cookiecutter.auth == "api_key" %}
+    secret_key: SecretStr | None = None
+    api_key_requests_per_minute: int = Field(default=0, ge=0)
+    invalid_keys_per_minute: int = Field(default=100, ge=1)
+    # {% endif %}
+    # {% if cookiecutter.auth == "api_key" and cookiecutter.database == "none" %}
+    api_keys: Items[KeyEntry] = []
     # {% endif %}
     # {% if cookiecutter.database != "none" %}
     database_url: Secret[Annotated[URL, PlainValidator(parse_database_url)]] | None = None
@@ -141,6 +159,10 @@ class Settings(BaseSettings):
         # {% if cookiecutter.auth != "none" %}
         counts_alone = not self.redis_url and not self.gateway_throttles
         # {% endif %}
+        # {% if cookiecutter.auth == "api_key" %}
+        secret_key = self.secret_key.get_secret_value() if self.secret_key else ""
+        is_guessable = len(secret_key) < 32 or len(set(secret_key)) < 5
+        # {% endif %}
         refusals = {
             "DEBUG: only with ENVIRONMENT=local": self.debug and self.environment != "local",
             "ALLOWED_HOSTS: must be set, not to *": production and (not hosts or "*" in hosts),
@@ -156,6 +178,10 @@ class Settings(BaseSettings):
                 production and not self.private_key
             ),
             "PASSWORD_HASH_COST: must be 10 or more": production and self.password_hash_cost < 10,
+            # {% elif cookiecutter.auth == "api_key" %}
+            "SECRET_KEY: must be 32 random characters or more": (
+                production and (is_guessable or PLACEHOLDER.search(secret_key))
+            ),
             # {% endif %}
             # {% if cookiecutter.database != "none" %}
             f"DATABASE_URL: must be a {BACKEND}:// URL": production and not is_ours,

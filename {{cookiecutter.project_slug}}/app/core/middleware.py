@@ -46,6 +46,11 @@ SECURITY_HEADERS = (
     (b"x-frame-options", b"DENY"),
 )
 HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+# {% if cookiecutter.auth == "api_key" %}
+CORS_HEADERS = ("Authorization", "X-API-Key", "X-Request-ID", "If-Match", "Idempotency-Key")
+# {% else %}
+CORS_HEADERS = ("Authorization", "X-Request-ID", "If-Match", "Idempotency-Key")
+# {% endif %}
 # What Starlette's texts say of themselves, and a refused preflight of what it would have allowed.
 DROPPED = re.compile(rb"content-.*|access-control-(allow-(methods|headers)|max-age)")
 
@@ -123,7 +128,7 @@ class Envelope:
             Compression(Gate(app, settings)),
             allow_origins=settings.cors_origins,
             allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
-            allow_headers=("Authorization", "X-Request-ID", "If-Match", "Idempotency-Key"),
+            allow_headers=CORS_HEADERS,
             expose_headers=("X-Request-ID", "Retry-After", "Location", "ETag"),
         )
 

@@ -6,6 +6,8 @@ from pydantic_settings import SettingsError
 from app.core.config import Settings, load_settings
 # {% if cookiecutter.auth == "jwt" %}
 from tests.users import make_pem
+# {% elif cookiecutter.auth == "api_key" %}
+from tests.keys import SECRET_KEY
 # {% endif %}
 
 ROOT = Path(__file__).parents[3]
@@ -21,6 +23,8 @@ PRODUCTION = {
     # {% endif %}
     # {% if cookiecutter.auth == "jwt" %}
     "RSA_PRIVATE_KEY_CONTENT": make_pem(),
+    # {% elif cookiecutter.auth == "api_key" %}
+    "SECRET_KEY": SECRET_KEY,
     # {% endif %}
 }
 
@@ -91,6 +95,15 @@ def test_production_starts_with_safe_values(monkeypatch: pytest.MonkeyPatch) -> 
         ("RSA_PRIVATE_KEY_PATH", "/nowhere"),
         ("RSA_PUBLIC_KEYS", "changeme"),
         ("PASSWORD_HASH_COST", "9"),
+        # {% elif cookiecutter.auth == "api_key" %}
+        ("SECRET_KEY", ""),
+        ("SECRET_KEY", "changeme"),
+        ("SECRET_KEY", SECRET_KEY[:31]),
+        ("SECRET_KEY", f"changeme-{SECRET_KEY}"),
+        ("SECRET_KEY", "abcd" * 8),
+        # {% endif %}
+        # {% if cookiecutter.auth == "api_key" and cookiecutter.database == "none" %}
+        ("API_KEYS", "changeme"),
         # {% endif %}
         ("PORT", "none"),
         ("ENVIRONMENT", "staging"),
@@ -146,5 +159,7 @@ def test_the_production_example_would_start(
     (tmp_path / ".env").write_text((ROOT / ".env.production.example").read_text())
     # {% if cookiecutter.auth == "jwt" %}
     monkeypatch.setenv("RSA_PRIVATE_KEY_CONTENT", make_pem())  # which lies in SECRETS_DIR
+    # {% elif cookiecutter.auth == "api_key" %}
+    monkeypatch.setenv("SECRET_KEY", SECRET_KEY)  # which lies in SECRETS_DIR
     # {% endif %}
     assert load_settings().environment == "production"
