@@ -34,7 +34,8 @@ def app(make_app: Any) -> FastAPI:
 
 
 def add_route(app: FastAPI) -> None:
-    @app.api_route("/caller", methods=["GET", "POST"], include_in_schema=False)
+    @app.get("/caller", include_in_schema=False)
+    @app.post("/caller", include_in_schema=False)
     async def name_caller(caller: CallerDep) -> str:
         return caller.name
 
@@ -287,6 +288,24 @@ class TestStore:
                 key = await session.scalar(select(ApiKey))
         assert len(writes) == 1
         assert now <= key.last_used_at <= datetime.now(UTC)
+
+    async def test_of_two_requests_at_once_one_notes_the_use(
+        self, make_app: Any, connect: Any, own_database_url: str
+    ) -> None:
+        app: FastAPI = make_app(database_url=own_database_url)
+        async with connect(app) as client:
+            key_id = client.headers[HEADER].split("_")[-2]
+            async with app.state.sessions.begin() as session:
+                await session.execute(update(ApiKey).values(last_used_at=None))
+            used = []
+            async with app.state.sessions() as first, app.state.sessions() as second:
+                found = [(keys, await keys.find(key_id)) for keys in (Keys(first), Keys(second))]
+                for keys, key in found:
+                    assert key
+                    await keys.note_use(key)
+                    used.append(await first.scalar(select(ApiKey.last_used_at)))
+                    await first.commit()
+        assert used[0] == used[1] is not None
 
     async def test_use_is_noted_though_the_request_fails(
         self, app: FastAPI, client: AsyncClient
