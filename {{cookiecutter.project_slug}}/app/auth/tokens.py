@@ -96,7 +96,8 @@ class Tokens:
 
     def read(self, token: str, kind: Kind) -> Claims:
         """Return what a valid token of this kind says; InvalidTokenError for any other text."""
-        if len(token) > MAX_TOKEN_LENGTH:
+        # Padding is not of JWS (RFC 7515 section 2), but the library ignores it.
+        if len(token) > MAX_TOKEN_LENGTH or "=" in token:
             raise InvalidTokenError
         try:
             claims = Claims.model_validate(self.verify(token, kind))
