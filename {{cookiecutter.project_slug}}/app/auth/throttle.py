@@ -63,7 +63,9 @@ class Throttle:
 
         For the account a guess counts before it is known to be wrong, or many at once were free.
         """
-        account = f"auth:account:{sha256(email.encode()).hexdigest()}"
+        # What is typed there may be no address, and not even text that has a form in UTF-8.
+        name = sha256(email.encode(errors="backslashreplace")).hexdigest()
+        account = f"auth:account:{name}"
         async with self.count_failures(InvalidCredentialsError, BusinessRuleError):
             await self.limiter.hit(account, self.per_account)
             yield
