@@ -1,6 +1,7 @@
 """RSA keys in PEM (RFC 7468): from settings, from files, and new ones."""
 
 import os
+import secrets
 from base64 import b64decode
 from functools import cache
 from pathlib import Path
@@ -62,15 +63,15 @@ def read_private_key(path: str | Path) -> rsa.RSAPrivateKey:
 def create_private_key(path: Path) -> None:
     """Write a new key that only its owner may read; FileExistsError.
 
-    Several processes may do it at once: one succeeds, and no one sees half a file.
+    Many may do it at once: one succeeds, and no one sees half a file.
     """
     pem = rsa.generate_private_key(public_exponent=65537, key_size=BITS).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     unfinished.touch(0o600, exist_ok=False)
-    unfinished.write_bytes(pem)
     try:
+        unfinished.write_bytes(pem)
         path.hardlink_to(unfinished)
     finally:
         unfinished.unlink()
