@@ -174,8 +174,13 @@ def connect() -> Connect:
 
 
 @pytest.fixture
-async def client(make_app: Callable[..., FastAPI], connect: Connect) -> AsyncIterator[AsyncClient]:
-    async with connect(make_app()) as client:
+def app(make_app: Callable[..., FastAPI]) -> FastAPI:
+    return make_app()
+
+
+@pytest.fixture
+async def client(app: FastAPI, connect: Connect) -> AsyncIterator[AsyncClient]:
+    async with connect(app) as client:
         yield client
 
 

@@ -6,32 +6,13 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from httpx2 import AsyncClient, Response
+from httpx2 import AsyncClient
 from sqlalchemy import event
 
-from app.core.errors import Problem
+from tests.problems import check_problem
 
 ITEMS = "/api/v1/items"
 MUG = {"sku": "MUG-01", "name": "Mug", "price": "9.90", "tags": ["kitchen", "blue"]}
-
-
-def check_problem(answer: Response, status: int, code: str) -> Problem:
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = Problem.model_validate_json(answer.content)
-    assert (answer.status_code, problem.code) == (status, code)
-    return problem
-
-
-@pytest.fixture
-def app(make_app: Any) -> FastAPI:
-    app: FastAPI = make_app()
-    return app
-
-
-@pytest.fixture
-async def client(app: FastAPI, connect: Any) -> Any:
-    async with connect(app) as client:
-        yield client
 
 
 @pytest.fixture
@@ -119,7 +100,8 @@ class TestCreate:
     async def test_what_is_invalid_is_refused(
         self, client: AsyncClient, statements: list[str], values: dict[str, Any]
     ) -> None:
-        answer = await client.post(ITEMS, content=json.dumps({**MUG, **values}))
+        body, headers = json.dumps({**MUG, **values}), {"Content-Type": "application/json"}
+        answer = await client.post(ITEMS, content=body, headers=headers)
         check_problem(answer, 422, "VALIDATION_ERROR")
         assert [statement for statement in statements if "item" in statement] == []
 
