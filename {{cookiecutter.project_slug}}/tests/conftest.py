@@ -17,10 +17,16 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import Field
-# {% if cookiecutter.database != "none" %}
+# {% if cookiecutter.auth == "jwt" %}
+from sqlalchemy import delete, select
+# {% elif cookiecutter.database != "none" %}
 from sqlalchemy import delete
 # {% endif %}
 
+# {% if cookiecutter.auth == "jwt" %}
+from app.auth.users import User
+from app.core import rsa_keys
+# {% endif %}
 from app.core.config import Settings
 from app.core.logging import configure_logging, log_context
 from app.core.schemas import RequestSchema
@@ -30,7 +36,7 @@ from app.models import Base
 from tests.databases import make_test_database, prepare_schema
 # {% endif %}
 # {% if cookiecutter.auth == "jwt" %}
-from tests.users import auth_settings, sign_in
+from tests.users import auth_settings, load_key_once, sign_in
 # {% elif cookiecutter.auth == "api_key" %}
 from tests.keys import auth_settings, sign_in
 # {% endif %}
@@ -95,6 +101,13 @@ def nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         monkeypatch.delenv(name.upper(), raising=False)
 
 
+# {% if cookiecutter.auth == "jwt" %}
+@pytest.fixture(autouse=True)
+def keys_are_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rsa_keys, "load_pem_private_key", load_key_once)
+
+
+# {% endif %}
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
@@ -184,6 +197,21 @@ async def client(app: FastAPI, connect: Connect) -> AsyncIterator[AsyncClient]:
         yield client
 
 
+# {% if cookiecutter.auth == "jwt" %}
+@pytest.fixture
+async def test_user(app: FastAPI, client: AsyncClient) -> User:
+    """The one whose requests those of `client` are."""
+    async with app.state.sessions() as session:
+        users: list[User] = (await session.scalars(select(User))).all()
+    return users[0]
+
+
+@pytest.fixture
+def auth_headers(client: AsyncClient) -> dict[str, str]:
+    return {"Authorization": client.headers["authorization"]}
+
+
+# {% endif %}
 @pytest.fixture(autouse=True)
 def log_lines() -> Iterator[LogLines]:
     """Take over the log as production does, and give back the lines so far as JSON."""
