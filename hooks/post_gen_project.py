@@ -79,7 +79,7 @@ KEEP_IF = {
     "tests/integration/auth": AUTH != "none",
     "tests/integration/auth/test_api_keys.py": API_KEY,
     "tests/integration/auth/test_bearer.py": JWT,
-    "tests/integration/auth/test_keys.py": JWT,
+    "tests/integration/auth/test_signing.py": JWT,
     "tests/integration/auth/test_login.py": JWT,
     "tests/integration/auth/test_me.py": JWT,
     "tests/integration/auth/test_sessions.py": JWT,
