@@ -7,11 +7,12 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
+# {% if cookiecutter.auth == "api_key" %}
+from tests.keys import sign_in
+# {% endif %}
 from tests.problems import check_problem, tell
 # {% if cookiecutter.auth == "jwt" %}
 from tests.users import sign_in
-# {% else %}
-from tests.keys import sign_in
 # {% endif %}
 
 ITEMS = "/api/v1/items"
