@@ -65,7 +65,7 @@ async def test_credentials_are_not_taken_from_elsewhere(app: FastAPI, client: As
         if name in {"authorization", "x-api-key"}
     )
     client.headers.clear()
-    names = ("access_token", "api_key", "token", "Authorization", "X-API-Key")
+    names = ("access_token", "key", "token", "Authorization", "X-API-Key")
     for name in names:
         await check_protection(app, client, params={name: credentials})
         await check_protection(app, client, headers={"Cookie": f"{name}={credentials}"})
