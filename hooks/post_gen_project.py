@@ -13,6 +13,7 @@ ALEMBIC = "{{ cookiecutter.__alembic }}" == "yes"
 AUTH = "{{ cookiecutter.auth }}"
 JWT = AUTH == "jwt"
 API_KEY = AUTH == "api_key"
+DOCKER = "{{ cookiecutter.deployment }}" == "docker"
 
 KEEP_IF = {
     "app/api": MODULAR,
@@ -50,7 +51,7 @@ KEEP_IF = {
     "app/auth/users.py": JWT,
     "app/db": SQL,
     "app/db/command.py": SQL and AUTH != "none",
-    "docs": JWT,
+    "docs": JWT or DOCKER,
     "docs/authentication.md": JWT,
     "app/db/postgresql.py": DATABASE == "postgresql",
     "app/db/mysql.py": DATABASE == "mysql",
@@ -59,6 +60,15 @@ KEEP_IF = {
     "app/migrations": ALEMBIC,
     "app/migrations/versions/0002_create_api_clients.py": API_KEY,
     "app/migrations/versions/0002_create_users.py": JWT,
+    "Dockerfile": DOCKER,
+    ".dockerignore": DOCKER,
+    "compose.yaml": DOCKER,
+    "compose.dev.yaml": DOCKER,
+    "docker": DOCKER,
+    "docker/postgresql.sh": DATABASE == "postgresql",
+    "docker/mysql.sh": DATABASE == "mysql",
+    "docker/sqlite.sh": DATABASE == "sqlite",
+    "docs/docker.md": DOCKER,
     "tests/databases.py": SQL,
     "tests/keys.py": API_KEY,
     "tests/users.py": JWT,
@@ -103,6 +113,13 @@ NEXT_STEPS = """
   make setup      # installs into .venv and writes uv.lock: commit that file
   make dev        # http://127.0.0.1:8000/docs
   make check      # format, lint, types, imports, dependencies and tests
+# {% if cookiecutter.deployment == "docker" %}
+
+In containers:
+
+  docker build -t app:latest .    # the image alone
+  make up         # the image with all that it needs, on port 8000: stop `make dev` before
+# {% endif %}
 
 No make (Windows)? README.md gives the same commands for uv.
 """

@@ -157,6 +157,8 @@ def fingerprint(project: Project) -> str:
             settings = tomllib.loads(text)
             del settings["tool"]["cookiecutter"], settings["project"]["license"]
             text = json.dumps(settings, sort_keys=True)  # noqa: PLW2901
+        if file == "Makefile":  # what its own checks run of it
+            text = run("make", "--just-print", "setup", "check", cwd=project.path)  # noqa: PLW2901
         if file.endswith((".py", ".toml")) or file.startswith((".env", "Makefile")):
             digest.update(f"{file}\0{text}\0".encode())
     return digest.hexdigest()[:16]

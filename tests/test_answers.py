@@ -134,6 +134,8 @@ def test_next_steps_name_the_folder_and_the_commands(tmp_path: Path) -> None:
         "make dev",
         "/docs",
         "make check",
+        "docker build -t app:latest .",
+        "make up",
     ):
         assert word in done.stdout
 
