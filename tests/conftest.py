@@ -51,6 +51,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             f"own checks and tests: {len(results)} runs stand for {stood_for} combinations; "
             f"{sum(result['tests'] for result in results)} generated tests passed"
         )
+    if (containers := RUNS / "containers.txt").exists():
+        terminalreporter.write(containers.read_text())
 
 
 @pytest.fixture(scope="session")

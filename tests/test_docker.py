@@ -43,7 +43,7 @@ INSTRUCTION = re.compile(r"^([A-Z]+) +((?:.*\\\n)*.*)$", re.MULTILINE)
 
 
 def containerised() -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the combinations that have files for containers, in one structure: see the last test."""
+    """Yield the combinations that have files for containers; the last test compares structures."""
     for name, answers in combinations():
         if answers["deployment"] == "docker" and answers["structure"] == CHOICES["structure"][0]:
             yield name, answers
