@@ -122,6 +122,42 @@ MUTATIONS = {
         "actions/checkout@v7",
         "test_workflows.py::test_zizmor_finds_nothing[project]",
     ),
+    "the image runs as root": Mutation(
+        f"{TREE}/Dockerfile",
+        "USER 10001:10001\n",
+        "",
+        "test_docker.py::test_image_runs_as_a_numeric_user_and_checks_its_health[modular-none-no_migrations-none-docker]",
+    ),
+    "the image is built from all that is there": Mutation(
+        f"{TREE}/.dockerignore",
+        "\n*\n",
+        "\n",
+        "test_docker.py::test_context_holds_what_is_copied_and_no_secret[modular-none-no_migrations-none-docker]",
+    ),
+    "a container keeps its capabilities": Mutation(
+        f"{TREE}/compose.yaml",
+        "  cap_drop: [ALL]\n",
+        "",
+        "test_docker.py::test_every_service_is_hardened[modular-none-no_migrations-none-docker]",
+    ),
+    "a server is published": Mutation(
+        f"{TREE}/compose.yaml",
+        "    image: redis",
+        '    ports: ["6379:6379"]\n    image: redis',
+        "test_docker.py::test_only_the_service_is_published_and_on_loopback[modular-none-no_migrations-none-docker]",
+    ),
+    "requests get no time to finish": Mutation(
+        f"{TREE}/compose.yaml",
+        "stop_grace_period: 30s",
+        "stop_grace_period: 25s",
+        "test_docker.py::test_stop_leaves_time_to_finish_requests[modular-none-no_migrations-none-docker]",
+    ),
+    "secrets are made anew each time": Mutation(
+        f"{TREE}/docker/secrets.sh",
+        'if [ ! -e "secrets/$1" ]; then',
+        "if true; then",
+        "test_docker.py::test_secrets_are_made_once_and_are_those_of_compose[modular-none-no_migrations-none-docker]",
+    ),
     "the slug is not checked": Mutation(
         "hooks/pre_gen_project.py",
         "or set(SLUG) - set(SLUG_CHARACTERS)",

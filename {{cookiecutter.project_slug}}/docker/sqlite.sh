@@ -30,14 +30,15 @@ restore)
   compose stop api
   # In one transaction, which a bad file so leaves undone.
   compose run --rm -T --no-deps --entrypoint python api -c '
-import shutil, sqlite3, sys, tempfile
+import os, shutil, sqlite3, sys, tempfile
 with tempfile.NamedTemporaryFile(dir="/var/lib/app") as copy:
     shutil.copyfileobj(sys.stdin.buffer, copy)
     copy.flush()
     source = sqlite3.connect(copy.name)
     (result,) = source.execute("PRAGMA integrity_check").fetchone()
-    if result != "ok":
-        sys.exit(result)
+    (size,) = source.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()
+    if result != "ok" or size != os.path.getsize(copy.name):
+        sys.exit("this is no whole copy of a database")
     source.backup(sqlite3.connect("/var/lib/app/app.db"))
 ' < "$2"
   compose start api
