@@ -40,7 +40,8 @@ DATABASES = os.environ.get("CONTAINER_DATABASES", "postgresql sqlite").split()
 @pytest.fixture(scope="module", params=DATABASES)
 def stack(bake: Bake, engine: Engine, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The service of a project with its servers, each in a container."""
-    answers = default_answers() | {"database": request.param, "deployment": "docker"}
+    open_to_all = {"auth": "none", "deployment": "docker"}
+    answers = default_answers() | open_to_all | {"database": request.param}
     name = f"kit-{request.param}"
     project = CACHE / "kits" / "containers" / name
     shutil.rmtree(project, ignore_errors=True)
