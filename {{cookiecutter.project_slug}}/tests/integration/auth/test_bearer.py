@@ -97,6 +97,7 @@ MANGLED: dict[str, Callable[[str], str]] = {
     "A-22-header": lambda good: sign(NESTED, read_part(good, 1)),
     "A-22-claims": lambda good: sign(read_part(good, 0), NESTED),
     "A-22-long": lambda _good: sign(b"[" * 100_000, b"[" * 100_000),
+    "A-22-too-long": lambda good: forge(good, padding="x" * 8192),
     "A-22-no-objects": lambda _good: sign("x", [1]),
     "A-22-no-object": lambda good: sign(read_part(good, 0), [1]),
     "A-22-no-json": lambda good: sign(read_part(good, 0), b"\xff"),

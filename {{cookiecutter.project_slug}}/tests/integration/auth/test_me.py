@@ -3,7 +3,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
+from sqlalchemy import select, update
 
+from app.auth.passwords import Passwords
 from app.auth.tokens import TokenPair
 from app.auth.users import User
 from tests.problems import check_problem
@@ -87,6 +89,21 @@ class TestPassword:
         answer = await change_password(client)
         check_problem(answer, 429, "RATE_LIMITED")
         assert int(answer.headers["retry-after"]) > 0
+
+    async def test_of_two_changes_at_once_one_counts(
+        self, app: FastAPI, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        winner, loser = "w" * 60, "l" * 60
+
+        async def lose(_passwords: Passwords, _password: str) -> str:
+            async with app.state.sessions.begin() as session:
+                await session.execute(update(User).values(password_hash=winner))
+            return loser
+
+        monkeypatch.setattr(Passwords, "hash", lose)
+        check_problem(await change_password(client), 409, "CONFLICT")
+        async with app.state.sessions() as session:
+            assert await session.scalar(select(User.password_hash)) == winner
 
     @pytest.mark.parametrize(
         "new", ["short", "x" * 73, "ada@example.com", "a\x00bcdefgh", "", None, 12345678]

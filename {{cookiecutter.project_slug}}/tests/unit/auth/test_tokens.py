@@ -5,15 +5,28 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+import jwt
 import pytest
 
 from app.auth.tokens import InvalidTokenError, TokenPair, Tokens, new_token_id
 from app.core.rsa_keys import parse_private_key
-from tests.users import make_pem, make_public_pem, read_part
+from tests.users import forge, make_pem, make_public_pem, read_part
 
 USER, SESSION = uuid.uuid4(), uuid.uuid4()
 CLAIMS = {"iss", "aud", "sub", "sid", "type", "iat", "nbf", "exp", "jti"}
 WEEK = timedelta(days=7)
+
+
+class AnyHeader(dict[str, Any]):
+    """Is equal to whatever is expected of it."""
+
+    __hash__ = None
+
+    def __eq__(self, _other: object) -> bool:
+        return True
+
+    def __ne__(self, _other: object) -> bool:
+        return False
 
 
 @pytest.fixture
@@ -91,6 +104,17 @@ def test_a_token_is_of_one_kind(tokens: Tokens) -> None:
         tokens.read(pair.refresh_token, "access")
     with pytest.raises(InvalidTokenError):
         tokens.read(pair.access_token, "refresh")
+
+
+def test_the_library_is_allowed_one_algorithm(
+    tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Also if our own look at the header were gone.
+    monkeypatch.setattr(jwt, "get_unverified_header", lambda token: AnyHeader(read_part(token, 0)))
+    for algorithm in ("RS384", "RS512", "PS256"):
+        token = forge(issue(tokens).access_token, algorithm=algorithm)
+        with pytest.raises(InvalidTokenError):
+            tokens.read(token, "access")
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "\ud800.a.b", "é.a.b", "a" * 8193])
