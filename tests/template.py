@@ -150,7 +150,15 @@ Bake = Callable[..., Project]
 
 def run(*command: str | Path, cwd: Path, timeout: float = 600, **variables: str) -> str:
     """Run a command, which must succeed, and return what it printed."""
-    unwanted = ("COV_", "COVERAGE_", "PYTEST_", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+    unwanted = (
+        "COV_",
+        "COVERAGE_",
+        "MAKE",
+        "MFLAGS",
+        "PYTEST_",
+        "VIRTUAL_ENV",
+        "PYTHONDONTWRITEBYTECODE",
+    )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)} | variables
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
