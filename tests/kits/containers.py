@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,7 @@ class Stack:
     engine: Engine
     path: Path
     port: int
+    headers: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def services(self) -> dict[str, dict[str, Any]]:
@@ -224,7 +225,16 @@ class Stack:
         """Return the answer of the published port; with a body, to POST."""
         method = "GET" if body is None else "POST"
         url = f"http://127.0.0.1:{self.port}{path}"
-        return httpx2.request(method, url, json=body, timeout=20)
+        return httpx2.request(method, url, json=body, headers=self.headers, timeout=20)
+
+    def sign_in(self) -> None:
+        """Make a user, and show their token from now on."""
+        auth = f"http://127.0.0.1:{self.port}/api/v1/auth"
+        user = {"email": "ada@example.com", "password": "correct horse"}
+        form = {"username": user["email"], "password": user["password"]}
+        assert httpx2.post(f"{auth}/sign-up", json=user, timeout=20).status_code == 201
+        tokens = httpx2.post(f"{auth}/login", data=form, timeout=20).json()
+        self.headers["Authorization"] = f"Bearer {tokens['access_token']}"
 
     def wait_until_ready(self) -> None:
         """Return as soon as it is ready; fail with the logs if it never is."""

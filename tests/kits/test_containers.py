@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from containers import READY, Engine, Stack, find_engine, report, stack_of
-from template import CACHE, Bake, default_answers
+from template import CACHE, Bake, answers_with
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("containers")]
 
@@ -40,14 +40,16 @@ DATABASES = os.environ.get("CONTAINER_DATABASES", "postgresql sqlite").split()
 @pytest.fixture(scope="module", params=DATABASES)
 def stack(bake: Bake, engine: Engine, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The service of a project with its servers, each in a container."""
-    open_to_all = {"auth": "none", "deployment": "docker"}
-    answers = default_answers() | open_to_all | {"database": request.param}
-    name = f"kit-{request.param}"
+    database = request.param
+    answers = answers_with(database=database, auth="none" if database == "none" else "jwt")
+    name = f"kit-{database}"
     project = CACHE / "kits" / "containers" / name
     shutil.rmtree(project, ignore_errors=True)
     shutil.copytree(bake(**answers, project_slug=name).path, project)
     stack = stack_of(project, engine)
     with stack.running():
+        if database != "none":
+            stack.sign_in()
         yield stack
 
 
@@ -172,7 +174,9 @@ def test_a_request_in_flight_ends_after_sigterm(stack: Stack, database: str) -> 
     payload = json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(payload)}\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(payload)}\r\nConnection: close\r\n"
+        + "".join(f"{name}: {value}\r\n" for name, value in stack.headers.items())
+        + "\r\n"
     ).encode()
     stopping = threading.Thread(target=stack.compose, args=("stop", "api"))
     with socket.create_connection(("127.0.0.1", stack.port), timeout=20) as connection:
@@ -243,7 +247,9 @@ def test_keys_and_passwords_are_changed_as_the_document_says(stack: Stack, datab
     path, body, status = sample(database)
     assert stack.request(path, body).status_code == status
     if database != "none":
-        assert skus(stack)
+        assert skus(stack)  # to the token of before, whose key is public now
+        keys = stack.request("/.well-known/jwks.json").json()["keys"]
+        assert len(keys) == 2
 
 
 def test_development_runs_the_code_of_the_folder(stack: Stack) -> None:
