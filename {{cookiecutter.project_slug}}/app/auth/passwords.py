@@ -10,6 +10,7 @@ import bcrypt
 # Of each process. More would take the processor from the other requests.
 THREADS = 2
 MAX_BYTES = 72  # bcrypt sees no more
+MAX_LENGTH = 1024  # to bring into one form takes the square of the length
 
 T = TypeVar("T")
 
@@ -49,6 +50,8 @@ class Passwords:
 
 def is_password(password: str, digest: bytes) -> bool:
     """Whether the hash is of the password; not if that is too long, or the hash is none."""
+    if len(password) > MAX_LENGTH:
+        return False
     try:
         return bcrypt.checkpw(encode(password), digest)
     except ValueError:

@@ -7,11 +7,10 @@ from typing import Annotated
 from email_validator import validate_email
 from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from app.auth.passwords import MAX_BYTES, encode
+from app.auth.passwords import MAX_BYTES, MAX_LENGTH, encode
+from app.auth.tokens import MAX_TOKEN_LENGTH
 from app.core.schemas import RequestSchema
 from app.db.pages import PageQuery
-
-MAX_PASSWORD_LENGTH = 1024
 
 
 def normalize_email(text: str) -> str:
@@ -35,7 +34,7 @@ Email = Annotated[
     AfterValidator(normalize_email),
     WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
 ]
-Password = Annotated[str, Field(max_length=MAX_PASSWORD_LENGTH)]
+Password = Annotated[str, Field(max_length=MAX_LENGTH)]
 NewPassword = Annotated[Password, AfterValidator(check_password)]
 Name = Annotated[str, Field(min_length=1, max_length=100, examples=["Ada"])]
 
@@ -50,7 +49,7 @@ class SignUp(RequestSchema):
 class RefreshTokenBody(RequestSchema):
     """A refresh token; in the body, since addresses are logged."""
 
-    refresh_token: Annotated[str, Field(min_length=1)]
+    refresh_token: Annotated[str, Field(min_length=1, max_length=MAX_TOKEN_LENGTH)]
 
 
 class PasswordChange(RequestSchema):
