@@ -16,7 +16,22 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+# The public keys are for everybody, and good for a while.
+JWK_SET = "application/jwk-set+json"
+JWK_SET_HEADERS = {
+    "Cache-Control": "public, max-age=300",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
 REQUIRED_HEADER = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
+# What is wrong with the credentials (RFC 6750 section 3); `error_description` may come after it.
+CHALLENGES = {
+    "NOT_AUTHENTICATED": 'Bearer realm="api"',
+    "INVALID_CREDENTIALS": 'Bearer realm="api"',
+    "INVALID_TOKEN": 'Bearer realm="api", error="invalid_token"',
+    "REFRESH_SUPERSEDED": 'Bearer realm="api", error="invalid_token"',
+    "INVALID_REQUEST": 'Bearer realm="api", error="invalid_request"',
+    "INSUFFICIENT_SCOPE": 'Bearer realm="api", error="insufficient_scope", scope="superuser"',
+}
 INTERNALS = re.compile(
     r"""Traceback|File\ "|\.py\b|site-packages|0x[0-9a-f]{6,}|\b[A-Z]\w*[a-z](Error|Exception)\b
     |(?i:\b(starlette|fastapi|pydantic|uvicorn|httptools|sqlalchemy|asyncpg|sqlite|mysql|redis))
@@ -66,7 +81,9 @@ def read_answers(received: bytes, method: str = "GET") -> list[Answer]:
 
 def check_answer(answer: Answer) -> None:
     """Assert what holds for each answer of the application, whatever was asked."""
-    for name, value in SECURITY_HEADERS.items():
+    is_jwk_set = answer.headers.get_content_type() == JWK_SET or answer.status == 304
+    expected = SECURITY_HEADERS | (JWK_SET_HEADERS if is_jwk_set else {})
+    for name, value in expected.items():
         assert answer.headers.get_all(name) == [value], name
     for name in ("Server", "X-Powered-By"):
         assert name not in answer.headers
@@ -96,6 +113,11 @@ def check_problem(answer: Answer) -> None:
     timestamp = datetime.fromisoformat(problem["timestamp"])
     assert timestamp.utcoffset() == timedelta(0)
     assert abs(datetime.now(UTC) - timestamp) < timedelta(seconds=5)
+    if challenge := CHALLENGES.get(problem["code"]):
+        (said,) = answer.headers.get_all("WWW-Authenticate", [])
+        assert re.sub(', error_description="[ -~]+"$', "", said) == challenge
+    else:
+        assert "WWW-Authenticate" not in answer.headers
     if problem["code"] == "VALIDATION_ERROR":
         assert problem["errors"]
     for error in problem.get("errors", []):

@@ -10,21 +10,23 @@ from typing import NamedTuple
 
 import pytest
 
-pytest.register_assert_rewrite("answers")
+pytest.register_assert_rewrite("answers", "users")
 
 from conftest import Workshop  # noqa: E402 after the line above
 from servers import fresh_database  # noqa: E402
 from service_process import PRODUCTION, Launch, Service  # noqa: E402
 from template import CACHE, Bake, default_answers, run  # noqa: E402
+from users import auth_settings  # noqa: E402
 
 FAULTY_APP = Path(__file__).with_name("faulty_app.py")
 
 
 class Installation(NamedTuple):
-    """A project, and the programs of an environment that has what it declares."""
+    """A project, the programs of an environment that has what it declares, and its settings."""
 
     project: Path
     scripts: Path
+    production: dict[str, str]
 
 
 Install = Callable[..., Installation]
@@ -37,15 +39,19 @@ def install(bake: Bake, worker_id: str) -> Install:
     @functools.cache
     def install_once(answers: frozenset[tuple[str, str]]) -> Installation:
         name = "-".join(["project", *(value for _, value in sorted(answers))])
+        project_answers = default_answers() | dict(answers)
+        if project_answers["database"] == "none":  # so there can be no users
+            project_answers["auth"] = "none"
         workshop = Workshop(CACHE / "kits" / worker_id / name)
-        project = workshop.copy(bake(**default_answers() | dict(answers)))
+        project = workshop.copy(bake(**project_answers))
         environment = project.with_name("environment")
         variables = {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_PYTHON": sys.executable}
         run("uv", "sync", "--quiet", "--no-dev", cwd=project, **variables)
         scripts = environment / ("Scripts" if os.name == "nt" else "bin")
         # Compiles the modules, which else each of several processes would do at its start.
         run(scripts / "manage", "--help", cwd=project)
-        return Installation(project, scripts)
+        settings = auth_settings() if project_answers["auth"] == "jwt" else {}
+        return Installation(project, scripts, PRODUCTION | settings)
 
     return lambda **answers: install_once(frozenset(answers.items()))
 
@@ -58,7 +64,7 @@ def database() -> str:
 
 @pytest.fixture(scope="module")
 def launch(install: Install, database: str) -> Launch:
-    project, scripts = install(database=database)
+    project, scripts, production = install(database=database)
 
     @contextmanager
     def make(*, faulty: bool = False, healthy: bool = True, **variables: str) -> Iterator[Service]:
@@ -69,9 +75,8 @@ def launch(install: Install, database: str) -> Launch:
                 with make(faulty=faulty, healthy=healthy, **ours | variables) as running:
                     yield running
             return
-        with Service(
-            project, [*command, "serve"], healthy=healthy, **PRODUCTION | variables
-        ) as running:
+        settings = production | variables
+        with Service(project, [*command, "serve"], healthy=healthy, **settings) as running:
             yield running
 
     return make

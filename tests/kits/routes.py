@@ -2,13 +2,15 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
 JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+PASSWORD = "correct horse battery"  # noqa: S105 of nobody
 JSON_TYPES = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 PLACEHOLDER = "\u0001placeholder\u0001"
 TEXTS = {
@@ -18,12 +20,22 @@ TEXTS = {
     "date-time": "2026-01-31T12:00:00Z",
     "uri": "https://example.com/",
 }
+# What a schema cannot tell.
+KNOWN_FIELDS = {
+    "grant_type": "password",
+    "username": TEXTS["email"],
+    **dict.fromkeys(("password", "current_password", "new_password"), PASSWORD),
+}
+# Fields that are never shown again.
+SECRET_FIELDS = frozenset({"password", "current_password", "new_password", "refresh_token"})
 # Fields that the service takes only once: each good body has a new value.
-UNIQUE_FIELDS = {"sku": "KIT-{}"}
+UNIQUE_FIELDS = {"sku": "KIT-{}", "email": "kit-{}@example.com"}
 numbers = itertools.count()
 
 Schema = dict[str, Any]
 Path = tuple[str | int, ...]
+# Gives headers of a good request, and values of its body if that has the fields.
+Show = Callable[[Collection[str]], tuple[dict[str, bytes], dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -68,7 +80,7 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """One operation; `headers`, such as credentials, go with each of its requests.
+    """One operation; `show` gives the credentials of each of its requests.
 
     `find_ids`, once there is one, gives path parameters that name something which exists.
     """
@@ -77,7 +89,7 @@ class Route:
     path: str
     operation: Schema
     document: Schema
-    headers: dict[str, bytes] = field(default_factory=dict)
+    show: Show = lambda _: ({}, {})
     find_ids: list[Callable[[], dict[str, bytes]]] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -99,6 +111,11 @@ class Route:
         return JSON in self.operation.get("requestBody", {}).get("content", {})
 
     @property
+    def takes_form(self) -> bool:
+        """Whether that body is a form."""
+        return FORM in self.operation.get("requestBody", {}).get("content", {})
+
+    @property
     def body_schema(self) -> Schema:
         """The schema of the body, which there must be."""
         content = self.operation["requestBody"]["content"]
@@ -108,6 +125,7 @@ class Route:
     def good_body(self) -> Any:  # noqa: ANN401 JSON has no type
         """A body that the schema allows, made of its examples; new where it must be."""
         body = self._example_body
+        body = body | {name: KNOWN_FIELDS[name] for name in KNOWN_FIELDS if name in body}
         new = {name: UNIQUE_FIELDS[name] for name in UNIQUE_FIELDS if name in body}
         return body | {name: text.format(next(numbers)) for name, text in new.items()}
 
@@ -141,24 +159,30 @@ class Route:
         for parameter in self.parameters("header"):
             if parameter.get("required"):
                 request = request.put(parameter["name"], str(self.example(parameter)).encode())
-        for name, value in self.headers.items():
+        body = self.good_body if self.takes_body else {}
+        headers, values = self.show(body)
+        for name, value in headers.items():
             request = request.put(name, value)
         if not self.takes_body:
             return request
         if self.takes_json:
-            return self.with_json(request, json.dumps(self.good_body).encode())
-        form = urlencode(self.good_body).encode()
-        return replace(request.put("Content-Type", b"application/x-www-form-urlencoded"), body=form)
+            return self.with_json(request, json.dumps(body | values).encode())
+        return self.with_form(request, urlencode(body | values).encode())
 
     def with_json(self, request: Request, body: bytes) -> Request:
         """Return the request with another body, sent as JSON."""
         return replace(request.put("Content-Type", JSON.encode()), body=body)
 
+    def with_form(self, request: Request, body: bytes) -> Request:
+        """Return the request with another body, sent as a form."""
+        return replace(request.put("Content-Type", FORM.encode()), body=body)
+
     def with_field(self, place: Path, value: bytes) -> Request:
         """Return the good request but for one field, whose JSON is `value` as it stands."""
-        text = json.dumps(put(self.good_body, place, PLACEHOLDER)).encode()
+        good = self.good_request()
+        text = json.dumps(put(json.loads(good.body or b""), place, PLACEHOLDER)).encode()
         body = text.replace(json.dumps(PLACEHOLDER).encode(), value)
-        return self.with_json(self.good_request(), body)
+        return self.with_json(good, body)
 
     def fields(
         self, schema: Schema | None = None, place: Path = ()
@@ -233,10 +257,10 @@ def put(document: Any, place: Path, value: Any) -> Any:  # noqa: ANN401 JSON has
     return copy
 
 
-def find_routes(document: Schema, headers: dict[str, bytes] | None = None) -> list[Route]:
+def find_routes(document: Schema, show: Show = Route.show) -> list[Route]:
     """Return the operations of an OpenAPI document."""
     return [
-        Route(method.upper(), path, operation, document, headers or {})
+        Route(method.upper(), path, operation, document, show)
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
         if method in {"get", "put", "post", "delete", "patch"}

@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import tempfile
 import time
 import uuid
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def ask(url: str, sql: str) -> list[str]:
     """Return the rows that a statement gives, a line each; RuntimeError if it fails."""
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
-        with closing(sqlite3.connect(parts.path.removeprefix("/"))) as connection:
+        with closing(sqlite3.connect(parts.path.removeprefix("/"))) as connection, connection:
             rows = connection.execute(sql).fetchall()
             return ["|".join(map(str, row)) for row in rows]
     client = next(filter(None, map(shutil.which, CLIENTS[parts.scheme])), None)
@@ -180,6 +181,26 @@ def own_postgresql() -> Iterator[OwnPostgresql]:
         finally:
             if answers(server.url):
                 server.stop()
+
+
+@contextmanager
+def own_redis() -> Iterator[str]:
+    """Give the URL of a Redis of our own, which keeps nothing; skip where it is not installed."""
+    if not (program := shutil.which("redis-server")):
+        skip("redis-server is not installed")
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.05)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def each_database(group: str, *, but: Collection[str] = ()) -> list[ParameterSet]:

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 from answers import Answer, check_answer, read_answers
-from routes import Request, find_routes
+from routes import Request
 from service_process import GOOD_ORIGIN, HEALTH, Launch, Record, Service, is_access_record
+from users import read_routes
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("logs")]
 
@@ -329,8 +330,7 @@ def test_what_a_client_writes_stays_in_one_line(service: Service, name: str) -> 
 def secret_requests(service: Service) -> dict[str, Request]:
     """Return requests with the canary wherever a client may have a secret; paths are no place."""
     canary = CLIENT_SECRET
-    (answer,) = read_answers(service.raw(Request(target=b"/openapi.json").encode()))
-    routes = find_routes(answer.json())
+    routes = read_routes(service)
     requests = {
         "absolute target": replace(NOWHERE, target=b"http://kit:%b@localhost/nowhere" % canary),
         "fragment": replace(NOWHERE, target=b"/nowhere#access_token=" + canary),
@@ -362,6 +362,10 @@ def secret_requests(service: Service) -> dict[str, Request]:
         for parameter in route.parameters("query"):
             query = parameter["name"].encode() + b"=" + canary
             requests[f"{parameter['name']} of {route}"] = replace(good, target=route.target(query))
+        if route.takes_form:
+            for (field,), _schema in route.fields():
+                form = route.with_form(good, (good.body or b"") + b"&%b=" % field.encode() + canary)
+                requests[f"{field} in the form of {route}"] = form
         if not route.takes_json:
             continue
         for name, body in {
@@ -374,8 +378,7 @@ def secret_requests(service: Service) -> dict[str, Request]:
             "form": b"password=" + canary,
         }.items():
             requests[f"{name} to {route}"] = route.with_json(good, body)
-        form = good.put("Content-Type", b"application/x-www-form-urlencoded")
-        requests[f"real form to {route}"] = replace(form, body=b"password=" + canary)
+        requests[f"real form to {route}"] = route.with_form(good, b"password=" + canary)
         for place, _schema in route.fields():
             for value in (text, b"[%b]" % text, b'{"a": %b}' % text, b'"%b\\u0000"' % canary):
                 requests[f"{place} {value!r} of {route}"] = route.with_field(place, value)

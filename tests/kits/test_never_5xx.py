@@ -19,13 +19,14 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
-from answers import Answer, check_answer, read_answers
-from routes import JSON_TYPES, Request, Route, Schema, find_routes
+from answers import JWK_SET, Answer, check_answer, read_answers
+from routes import FORM, JSON, JSON_TYPES, SECRET_FIELDS, Request, Route, Schema
 from servers import each_database
 from service_process import GOOD_ORIGIN, HEALTH, Launch, Record, Service, is_access_record
+from users import LOGOUT, ME, SIGN_UP, read_routes
 
 pytestmark = pytest.mark.slow
 
@@ -37,9 +38,12 @@ REFUSED = frozenset(range(400, 500))
 ANSWERED = frozenset(range(200, 500))
 BROKEN = REFUSED | {PARSER}
 
+MOMENT = 2  # seconds in which any answer comes, also beside other tests
 MEGABYTE = 1024 * 1024
 DEEP = 100_000
 CANARY = b"kit-canary-value"
+# They hash passwords, also for a good request; one that does, the form, is enough.
+COSTLY = {SIGN_UP, LOGOUT, f"{ME}/password"}
 GOOD = GOOD_ORIGIN.encode()
 
 Expected = Collection[int] | Callable[[Route], Collection[int]]
@@ -58,18 +62,23 @@ class Attack:
 class Attacker:
     """Sends an input, judges the answers, and sees that the service is none the worse."""
 
-    def __init__(self, service: Service, routes: list[Route]) -> None:
-        self.service, self.routes = service, routes
+    def __init__(self, service: Service) -> None:
+        self.service, self.routes = service, read_routes(service)
         self._numbers = itertools.count()
         self._read: dict[str, bytes] = {}
-        for route in routes:
+        for route in self.routes:
             folder = route.path.rpartition("/{")[0]
-            for maker in routes:
+            for maker in self.routes:
                 if (maker.method, maker.path) == ("POST", folder):
                     route.find_ids.append(functools.partial(self.find_id, route, maker))
-        self.first = {route: self.send_good_request(route) for route in routes}
+        self.first = {route: self.send_good_request(route) for route in self.routes}
         # The second try: what makes something may refuse to make it twice.
-        self.usual = {route: self.send_good_request(route) for route in routes}
+        self.usual = {route: self.send_good_request(route) for route in self.routes}
+
+    @property
+    def kinds_of_route(self) -> list[Route]:
+        """Those which do not do costly work that the parser and the middleware do not see."""
+        return [route for route in self.routes if route.path not in COSTLY]
 
     def ask(self, request: Request) -> Answer:
         """Return the answer, whose shape is right."""
@@ -97,7 +106,8 @@ class Attacker:
         name = f"kit-{next(self._numbers)}"
         seen = len(self.service.lines())
         request = route.good_request().put("X-Request-ID", name.encode())
-        (answer,) = read_answers(self.service.raw(request.encode()), route.method)
+        # It may wait for the hashes of many passwords.
+        (answer,) = read_answers(self.service.raw(request.encode(), timeout=30), route.method)
         check_answer(answer)
         self.service.wait_for_record(
             lambda record: record.get("request_id") == name and is_access_record(record), seen
@@ -160,16 +170,8 @@ OF_HTTP = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def credentials() -> dict[str, bytes]:
-    """Headers of every good request; override it where a service wants some."""
-    return {}
-
-
-@pytest.fixture(scope="module")
-def attacker(service: Service, credentials: dict[str, bytes]) -> Attacker:
-    request = Request(target=b"/openapi.json")
-    (answer,) = read_answers(service.raw(request.encode()))
-    return Attacker(service, find_routes(answer.json(), credentials))
+def attacker(service: Service) -> Attacker:
+    return Attacker(service)
 
 
 def expect(expected: Expected, route: Route) -> Collection[int]:
@@ -237,9 +239,7 @@ def test_no_body_breaks_a_route(attacker: Attacker, subtests: pytest.Subtests, n
             good = route.good_request()
             body = change(good.body if route.takes_json and good.body else b'{"a": "b"}')
             allowed = expected if route.takes_json else ANSWERED
-            started = time.monotonic()
-            attacker.attack(route, route.with_json(good, body), allowed)
-            assert time.monotonic() - started < 1
+            attacker.attack(route, route.with_json(good, body), allowed, timeout=MOMENT)
 
 
 Value = tuple[bytes, Collection[str]]
@@ -344,12 +344,162 @@ def test_no_content_type_breaks_a_route(
     attacker: Attacker, subtests: pytest.Subtests, name: str
 ) -> None:
     values, expected = CONTENT_TYPES[name]
-    for route in attacker.routes:
+    for route in attacker.kinds_of_route:
         good = route.good_request()
         body = good.body or b"{}"
         with subtests.test(route=str(route)):
             request = replace(good.put("Content-Type", *values), body=body)
             attacker.attack(route, request, expected if route.takes_json else ANSWERED)
+
+
+FIELDS_OF_FORMS = {
+    "A-52 1 MB": b"a" * MEGABYTE,
+    "A-52 500 kB": b"a" * 500_000,
+    # Sorting them takes the square of their number.
+    "A-52 200000 combining marks": "\u0301\u0316".encode() * 100_000,
+    "A-53 NUL": b"kit%00canary",
+    "A-54 half a pair": b"%ed%a0%80",
+    "A-54 invalid UTF-8": b"%ff%fe",
+    "A-57 empty": b"",
+    "A-59 a line end": b"a%40example.com%0d%0aBcc:%20b%40example.com",
+    "A-59 a tag": b"%3cscript%3e%40example.com",
+    "A-61 an accent": "àdmin%40example.com".encode(),
+    "A-68 SQL": b"'%20OR%20'1'='1'--",
+    "A-68 SQL with a quote": b"%22;%20DROP%20TABLE%20users;--",
+    "A-68 an escape sequence": b"%1b%5b31m",
+    "A-68 U+2028": b"%e2%80%a8",
+    "A-68 a template": b"{{7*7}}${jndi:ldap://x}%25s",
+    "A-68 a bad escape": b"%zz%",
+}
+
+
+@pytest.mark.parametrize("name", FIELDS_OF_FORMS)
+def test_no_field_of_a_form_breaks_a_route(
+    attacker: Attacker, subtests: pytest.Subtests, name: str
+) -> None:
+    value = FIELDS_OF_FORMS[name]
+    for route in attacker.routes:
+        for (field,), _schema in route.fields() if route.takes_form else ():
+            good = route.good_request()
+            others = urlencode({k: v for k, v in route.good_body.items() if k != field}).encode()
+            with subtests.test(route=str(route), field=field):
+                body = others + b"&%b=%b" % (str(field).encode(), value)
+                expected = REFUSED if field in {"username", "password"} else ANSWERED
+                attacker.attack(route, route.with_form(good, body), expected, timeout=MOMENT)
+
+
+def multipart(request: Request, charset: bytes, part: bytes = b"") -> Request:
+    """Return the request with its form in parts; `part` is the username of the last one."""
+    fields = dict(parse_qsl((request.body or b"").decode())) | ({"username": ""} if part else {})
+    parts = [
+        b'--x\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+        % (name.encode(), value.encode() if value else part)
+        for name, value in fields.items()
+    ]
+    body = b"".join(parts) + b"--x--\r\n"
+    content_type = b"multipart/form-data; boundary=x; charset=" + charset
+    return replace(request.put("Content-Type", content_type), body=body)
+
+
+FORMS: dict[str, Attack] = {
+    **{
+        f"A-65 {name}": Attack(
+            lambda good, body=body: replace(good.put("Content-Type", FORM.encode()), body=body),
+            expected,
+        )
+        for name, body, expected in (
+            ("empty", b"", {422}),
+            ("no fields", b"&&&", {422}),
+            ("one field", b"username=a", {422}),
+            ("a text", CANARY, {422}),
+            ("JSON", b'{"username": "a", "password": "b"}', {422}),
+            ("NULs", bytes(1000), {422}),
+            ("bytes", bytes(range(128, 256)) * 100, REFUSED),
+            ("a bad escape", b"%=%&%z=%zz", REFUSED),
+            ("5000 fields", b"&".join(b"a%d=1" % number for number in range(5000)), REFUSED),
+            ("5000 usernames", b"username=a&" * 5000 + b"password=b", REFUSED),
+            ("brackets", b"username[]=a&password[]=b", {422}),
+        )
+    },
+    "A-65 JSON said to be JSON": Attack(
+        lambda good: replace(good.put("Content-Type", b"application/json"), body=b"{}"), {415, 422}
+    ),
+    "A-65 text": Attack(
+        lambda good: replace(good.put("Content-Type", b"text/plain"), body=b"a"), {415, 422}
+    ),
+    "A-65 parts": Attack(lambda good: multipart(good, b"utf-8"), {AS_USUAL, 415, 422}),
+    **{
+        f"A-65 parts in {charset[:20].decode('latin-1')}": Attack(
+            lambda good, charset=charset, part=part: multipart(good, charset, part), REFUSED
+        )
+        for charset, part in (
+            (b"utf-7", b"+2AA-"),
+            (b"unicode_escape", rb"\ud800"),
+            (b"utf-16", b"\x00\xd8"),
+            (b"idna", b"xn--a-\xff." * 10),
+            (b"punycode", b"\xff-\xff"),
+            (b"rot13", b"a"),
+            (b"hex", b"zz"),
+            (b"zlib", b"a"),
+            (b"undefined", b"a"),
+            (b"none-at-all", b"a"),
+            (b"\xff", b"a"),
+            (b"a" * 1000, b"a"),
+        )
+    },
+    "A-65 a file as field": Attack(
+        lambda good: replace(
+            good.put("Content-Type", b"multipart/form-data; boundary=x"),
+            body=b'--x\r\nContent-Disposition: form-data; name="username"; filename="a"\r\n\r\n'
+            b'a\r\n--x\r\nContent-Disposition: form-data; name="password"\r\n\r\nb\r\n--x--\r\n',
+        ),
+        REFUSED,
+    ),
+    **{
+        f"A-65 broken parts {number}": Attack(
+            lambda good, body=body: replace(
+                good.put("Content-Type", b"multipart/form-data; boundary=x"), body=body
+            ),
+            REFUSED,
+        )
+        for number, body in enumerate(
+            (
+                b"",
+                b"--x",
+                b"--x--",
+                b"--y\r\n\r\n",
+                b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--",
+                b'--x\r\nContent-Disposition: form-data; name="\xff"\r\n\r\na\r\n--x--',
+                b"--x\r\n" + b"A: b\r\n" * 5000 + b"\r\n--x--",
+                b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' * 5000,
+            )
+        )
+    },
+    **{
+        f"A-66 grant_type {value.decode()}": Attack(
+            lambda good, value=value: replace(
+                good, body=(good.body or b"").replace(b"=password", b"=" + value, 1)
+            ),
+            expected,
+        )
+        for value, expected in (
+            (b"client_credentials", {422}),
+            (b"Password", {422}),
+            (b"password%0a", {422}),
+            (b"", ANSWERED),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_no_form_breaks_a_route(attacker: Attacker, subtests: pytest.Subtests, name: str) -> None:
+    attack = FORMS[name]
+    for route in attacker.routes:
+        if route.takes_form:
+            with subtests.test(route=str(route)):
+                request = attack.change(route.good_request())
+                attacker.attack(route, request, expect(attack.expected, route))
 
 
 XXE = (
@@ -374,7 +524,7 @@ def test_no_coded_body_breaks_a_route(
     attacker: Attacker, subtests: pytest.Subtests, name: str
 ) -> None:
     headers, body = CODED[name]
-    for route in attacker.routes:
+    for route in attacker.kinds_of_route:
         request = route.with_json(route.good_request(), body)
         for header, value in headers.items():
             request = request.put(header, value)
@@ -387,7 +537,6 @@ def large_bodies(request: Request) -> Iterator[tuple[str, bytes, Collection[int]
     many = b'{"a": "' + b"a" * (20 * MEGABYTE) + b'"}'
     one_too_many = b"[" + b" " * MEGABYTE
     bomb = gzip.compress(bytes(100 * MEGABYTE), 6)
-    request = request.put("Content-Type", b"application/json")
     declared = request.put("Content-Length", str(len(many)).encode())
     yield "A-93 20 MB declared", replace(request, body=many).encode(), {413}
     yield "A-93 20 MB declared, none sent", declared.encode(), {413}
@@ -403,8 +552,10 @@ def large_bodies(request: Request) -> Iterator[tuple[str, bytes, Collection[int]
 @OF_HTTP
 def test_a_large_body_takes_no_memory(attacker: Attacker, subtests: pytest.Subtests) -> None:
     service = attacker.service
-    for route in attacker.routes:
-        for name, data, expected in large_bodies(replace(route.good_request(), body=None)):
+    for route in attacker.kinds_of_route:
+        content_type = FORM if route.takes_form else JSON
+        good = route.good_request().put("Content-Type", content_type.encode())
+        for name, data, expected in large_bodies(replace(good, body=None)):
             with subtests.test(name, route=str(route)):
                 service.forget_peak_rss()
                 before = service.peak_rss
@@ -596,7 +747,11 @@ CHANGES: dict[str, Attack] = {
         for name, value in LENGTHS.items()
     },
     "A-93 length too short": Attack(with_length(b"5"), served_unless_body),
-    "A-93 length too long": Attack(with_length(b"100"), served_unless_body, timeout=0.3),
+    "A-93 length too long": Attack(
+        lambda request: with_length(b"%d" % (len(request.body or b"") + 50))(request),
+        served_unless_body,
+        timeout=0.3,
+    ),
     **{
         f"A-96 method {method}": Attack(
             lambda request, method=method: replace(request, method=method), {400, 405, 501, PARSER}
@@ -630,7 +785,7 @@ CHANGES: dict[str, Attack] = {
         for name, lines in SMUGGLED.items()
     },
     "A-102 gzip, chunked": Attack(
-        with_framing(b"Transfer-Encoding: gzip, chunked"), ANSWERED | {501, PARSER}, timeout=0.3
+        with_framing(b"Transfer-Encoding: gzip, chunked"), ANSWERED | {501, PARSER}, timeout=1
     ),
     "A-102 a bare LF ends lines": Attack(
         lambda request: request.drop("Connection").encode().replace(b"\r\n", b"\n"),
@@ -709,10 +864,17 @@ CHANGES: dict[str, Attack] = {
             ("Accept-Language", b"../../etc/passwd"),
             ("User-Agent", b"() { :; }; \xff\x1b[31m" + b"a" * 10_000),
             ("Cookie", b"=;;\xff=\x01; a=" + b"b" * 10_000),
-            ("Authorization", b"Bearer \xff"),
-            ("Authorization", b"Basic !"),
             ("If-Match", b"a" * 10_000),
             ("Idempotency-Key", b"\xff" * 1000),
+        )
+    },
+    **{
+        f"A-109 credentials {value[:30].decode('latin-1')}": Attack(
+            with_header("Authorization", value), {AS_USUAL, 401}
+        )
+        for value in (
+            *(b"Bearer \xff", b"Basic !", b"", b"Bearer", b"\xff\xfe", b"Bearer " + b"a" * 60_000),
+            *(b"Bearer " + b"a.b." * 3000, b"Bearer " + "\u2028".encode(), b"Digest a=b, c=d"),
         )
     },
     "A-109 a web socket": Attack(upgraded, REFUSED | {AS_USUAL}, timeout=0.5),
@@ -750,7 +912,7 @@ def test_no_change_of_a_request_breaks_a_route(
     attacker: Attacker, subtests: pytest.Subtests, name: str
 ) -> None:
     attack = CHANGES[name]
-    for route in attacker.routes:
+    for route in attacker.kinds_of_route:
         with subtests.test(route=str(route)):
             changed = attack.change(route.good_request())
             answers, records = attacker.attack(
@@ -774,12 +936,16 @@ def check_nothing_was_believed(answer: Answer) -> None:
     for header in ("Strict-Transport-Security", "Link"):
         assert header not in answer.headers
     # What is made is named by its path alone, and nothing else is named.
-    assert ("Location" in answer.headers) == (answer.status == 201)
+    assert answer.status == 201 or "Location" not in answer.headers
     assert re.fullmatch(r"(/[A-Za-z0-9-]+)*", answer.headers.get("Location", ""))
-    for header in ("Allow-Origin", "Allow-Credentials", "Allow-Private-Network"):
+    for header in ("Allow-Credentials", "Allow-Private-Network"):
         assert f"Access-Control-{header}" not in answer.headers
+    is_for_all = answer.headers.get_content_type() == JWK_SET
+    assert answer.headers["Access-Control-Allow-Origin"] == ("*" if is_for_all else None)
     assert ID not in str(answer.headers).encode().lower()
-    assert answer.headers.get_content_subtype() in {"json", "problem+json", "plain"}
+    assert answer.headers.get_content_subtype() in {
+        *("json", "problem+json", "jwk-set+json", "plain")
+    }
 
 
 FROM_A_PROXY: dict[str, tuple[str, bytes]] = {
@@ -819,15 +985,16 @@ def test_only_a_trusted_proxy_is_believed_and_none_breaks_the_service(
 
 @OF_HTTP
 def test_a_valid_traceparent_is_logged(attacker: Attacker) -> None:
-    for route in attacker.routes:
+    for route in attacker.kinds_of_route:
         request = route.good_request().put("traceparent", b"00-%b-%b-01" % (ID, SPAN))
         _answers, records = attacker.attack(route, request, {AS_USUAL})
-        assert [record.get("trace_id") for record in records].count(ID.decode()) == 1
+        access = filter(is_access_record, records)
+        assert [record.get("trace_id") for record in access].count(ID.decode()) == 1
 
 
 @OF_HTTP
 def test_an_allowed_origin_may_read_answers_and_errors(attacker: Attacker) -> None:
-    for route in attacker.routes:
+    for route in attacker.kinds_of_route:
         good = route.good_request().put("Origin", GOOD)
         for request, expected in (
             (good, {AS_USUAL}),
@@ -835,7 +1002,7 @@ def test_an_allowed_origin_may_read_answers_and_errors(attacker: Attacker) -> No
             (replace(good, method="PUT", body=None), {405}),
         ):
             ((answer,), _records) = attacker.attack(route, request, expected)
-            assert answer.headers["Access-Control-Allow-Origin"] == GOOD_ORIGIN
+            assert answer.headers.get_all("Access-Control-Allow-Origin") == [GOOD_ORIGIN]
             exposed = answer.headers["Access-Control-Expose-Headers"].lower()
             assert {"x-request-id", "retry-after"} <= set(re.split(r",\s*", exposed))
             assert "origin" in answer.headers["Vary"].lower()
@@ -864,7 +1031,7 @@ def preflight(route: Route) -> Request:
 def test_a_preflight_for_too_much_is_refused(
     attacker: Attacker, subtests: pytest.Subtests, name: str
 ) -> None:
-    for route in attacker.routes:
+    for route in attacker.kinds_of_route:
         request = preflight(route)
         for header, values in PREFLIGHTS[name].items():
             request = request.put(header, *values)
@@ -879,7 +1046,7 @@ def test_a_preflight_for_too_much_is_refused(
 
 @OF_HTTP
 def test_a_preflight_for_what_is_allowed_is_answered(attacker: Attacker) -> None:
-    for route in attacker.routes:
+    for route in attacker.kinds_of_route:
         request = preflight(route).put("Access-Control-Request-Headers", b"content-type")
         ((answer,), _records) = attacker.attack(route, request, {200, 204})
         allowed = {name: answer.headers[f"Access-Control-{name}"] for name in (
@@ -896,7 +1063,7 @@ def test_a_preflight_for_what_is_allowed_is_answered(attacker: Attacker) -> None
 
 @OF_HTTP
 def test_a_method_a_path_does_not_have_is_405_with_those_it_has(attacker: Attacker) -> None:
-    for route in attacker.routes:
+    for route in attacker.kinds_of_route:
         has = {other.method for other in attacker.routes if other.path == route.path}
         has |= {"HEAD"} if "GET" in has else set()
         for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - has:
@@ -907,7 +1074,7 @@ def test_a_method_a_path_does_not_have_is_405_with_those_it_has(attacker: Attack
 
 @OF_HTTP
 def test_head_is_get_without_a_body(attacker: Attacker) -> None:
-    for route in attacker.routes:
+    for route in attacker.kinds_of_route:
         if route.method == "GET":
             request = replace(route.good_request(), method="HEAD")
             ((answer,), _records) = attacker.attack(route, request, {AS_USUAL})
@@ -968,7 +1135,7 @@ DETOURS: dict[str, Callable[[bytes], bytes]] = {
 def test_no_detour_leads_to_a_route(
     attacker: Attacker, subtests: pytest.Subtests, name: str
 ) -> None:
-    for route in attacker.routes:
+    for route in attacker.kinds_of_route:
         good = route.good_request()
         with subtests.test(route=str(route)):
             path = good.target.split(b"?")[0]
@@ -1273,9 +1440,7 @@ def test_no_parameter_breaks_a_list(
             query = parameter["name"].encode() + b"=" + text
             with subtests.test(route=str(route), query=parameter["name"]):
                 request = replace(route.good_request(), target=route.target(query))
-                started = time.monotonic()
-                ((answer,), _records) = attacker.attack(route, request, expected)
-                assert time.monotonic() - started < 1
+                ((answer,), _records) = attacker.attack(route, request, expected, timeout=MOMENT)
                 if answer.status == 422:
                     (error,) = answer.json()["errors"]
                     assert error["loc"] == ["query", parameter["name"]]
@@ -1308,6 +1473,8 @@ LIST_QUERIES: dict[str, tuple[bytes, Collection[int]]] = {
 def test_no_query_breaks_a_list(attacker: Attacker, subtests: pytest.Subtests, name: str) -> None:
     query, expected = LIST_QUERIES[name]
     for route in lists(attacker):
+        if "all at once" in name and not {"tag", "search", "sort"} <= set(names_of(route)):
+            continue
         with subtests.test(route=str(route)):
             request = replace(route.good_request(), target=route.target(query))
             ((answer,), _records) = attacker.attack(route, request, expected)
@@ -1373,13 +1540,16 @@ def test_texts_are_bounded_and_kept_as_they_were_sent(
     for route in attacker.routes:
         for place, schema in route.fields() if route.takes_json else ():
             schema = route.pick(schema)  # noqa: PLW2901
-            if schema.get("type") != "string" or "enum" in schema:
+            if schema.get("type") != "string" or {"enum", "format"} & schema.keys():
                 continue
             with subtests.test(route=str(route), field=place):
                 most = schema["maxLength"]
                 letter = WIDE if "pattern" not in schema else str(route.example(schema))[0]
                 send = functools.partial(send_text, attacker, route, place)
                 send(letter * (most + 1), {422})
+                if place[0] in SECRET_FIELDS:
+                    send("a" * most, REFUSED)  # it is no password for bcrypt, and no token
+                    continue
                 if "pattern" in schema:
                     send(f"{route.example(schema)}\n", {422})
                     send(letter * most, ANSWERED)
@@ -1568,23 +1738,27 @@ def test_clients_that_leave_in_the_middle_are_no_error(
                 for _ in range(DISCONNECTS // 5):
                     service.abandon(data)
                 check_it_let_go(service, before)
-                assert attacker.send_good_request(route) == attacker.usual[route]
+                check_it_serves_again(attacker, route)
                 check_records(service.log(seen))
 
 
-def test_clients_that_leave_many_requests_behind_do_no_harm(
-    launch: Launch, credentials: dict[str, bytes]
-) -> None:
+def test_clients_that_leave_many_requests_behind_do_no_harm(launch: Launch) -> None:
     with launch(DOCS_ENABLED="true") as service:
-        (answer,) = read_answers(service.raw(Request(target=b"/openapi.json").encode()))
-        attacker = Attacker(service, find_routes(answer.json(), credentials))
+        attacker = Attacker(service)
         for route in attacker.routes:
             before = service.open_files() + POOL
             for _ in range(DISCONNECTS // 10):
                 service.abandon(route.good_request().drop("Connection").encode() * 20)
             check_it_let_go(service, before)
             # The log is not judged: uvicorn still runs what was pipelined, and cannot answer it.
-            assert attacker.send_good_request(route) == attacker.usual[route]
+            check_it_serves_again(attacker, route)
+
+
+def check_it_serves_again(attacker: Attacker, route: Route) -> None:
+    """Assert that it does, once no change that was left behind gets in the way."""
+    end = time.monotonic() + 30
+    while (status := attacker.send_good_request(route)) != attacker.usual[route]:
+        assert (status, time.monotonic() < end) == (409, True)
 
 
 def check_it_let_go(service: Service, before: int) -> None:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
-from answers import INTERNALS, Answer, check_answer, read_answers
-from routes import JSON, Request
+from answers import INTERNALS, Answer
+from routes import Request
 from servers import OwnPostgresql, ask, own_postgresql
 from service_process import HEALTH, Launch, Service
+from users import LOGOUT, REFRESH, SIGN_UP, User, sign_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("outages")]
 
@@ -44,15 +44,15 @@ def item(number: int) -> bytes:
     return json.dumps({"sku": f"KIT-{number}", "name": "Mug", "price": "9.90"}).encode()
 
 
-def send(service: Service, method: str, path: str, body: bytes | None = None) -> Answer:
+def send(user: User, method: str, path: str, body: object = None) -> Answer:
     """Return the answer, which comes in time and tells nothing of what is within."""
-    request = Request(method, path.encode())
-    if body is not None:
-        request = replace(request.put("Content-Type", JSON.encode()), body=body)
+    return ask_in_time(user, user.request(method, path, body))
+
+
+def ask_in_time(user: User, request: Request) -> Answer:
     started = time.monotonic()
-    (answer,) = read_answers(service.raw(request.encode(), timeout=2 * BOUND), method)
-    assert time.monotonic() - started < BOUND, path
-    check_answer(answer)
+    answer = user.ask(request, timeout=2 * BOUND)
+    assert time.monotonic() - started < BOUND, request.target
     assert SECRET.encode() not in answer.body
     assert not INTERNALS.search(answer.body.decode())
     return answer
@@ -67,17 +67,17 @@ def check_log(service: Service) -> None:
     assert service.lines("stderr") == []
 
 
-def wait_until_served(service: Service) -> None:
+def wait_until_served(user: User) -> None:
     """Return as soon as the list answers 200; fails if it does not."""
     end = time.monotonic() + BOUND
-    while send(service, "GET", ITEMS).status != 200:
+    while send(user, "GET", ITEMS).status != 200:
         if time.monotonic() > end:
             pytest.fail("no 200 though the database is back")
         time.sleep(0.05)
 
 
 @contextmanager
-def load(service: Service, clients: int = 4) -> Iterator[list[Answer]]:
+def load(user: User, clients: int = 4) -> Iterator[list[Answer]]:
     """Have clients who ask all the time; at the end the list holds what they were answered."""
     answers: list[Answer] = []
     over = threading.Event()
@@ -85,11 +85,9 @@ def load(service: Service, clients: int = 4) -> Iterator[list[Answer]]:
     def keep_asking(number: int) -> None:
         while not over.is_set():
             if number % 2:
-                answers.append(
-                    send(service, "POST", ITEMS, item(1000 + len(answers) * 10 + number))
-                )
+                answers.append(send(user, "POST", ITEMS, item(1000 + len(answers) * 10 + number)))
             else:
-                answers.append(send(service, "GET", ITEMS))
+                answers.append(send(user, "GET", ITEMS))
 
     with ThreadPoolExecutor(clients) as pool:
         running = [pool.submit(keep_asking, number) for number in range(clients)]
@@ -105,7 +103,8 @@ def test_without_its_database_it_says_503_and_with_it_serves_again(
     launch: Launch, server: OwnPostgresql, database_url: str
 ) -> None:
     with launch(DATABASE_URL=database_url, UPDATE_SCHEMA_ON_STARTUP="true") as service:
-        path = send(service, "POST", ITEMS, item(1)).headers["Location"]
+        user = sign_in(service)
+        path = send(user, "POST", ITEMS, item(1)).headers["Location"]
         for outage in range(2):
             server.stop()
             try:
@@ -116,22 +115,28 @@ def test_without_its_database_it_says_503_and_with_it_serves_again(
                     ("PATCH", path, b'{"name": "Cup"}'),
                     ("DELETE", path, None),
                     ("HEAD", ITEMS, None),
+                    ("POST", SIGN_UP, {"email": "new@example.com", "password": user.password}),
+                    ("POST", REFRESH, user.refresh_body),
+                    ("POST", LOGOUT, user.refresh_body),
                 ):
-                    answer = send(service, method, target, body)
+                    answer = send(user, method, target, body)
                     assert (answer.status, bool(answer.headers["Retry-After"])) == (503, True)
+                assert ask_in_time(user, user.login()).status == 503
                 # What the database has no part in is answered as ever.
-                assert send(service, "GET", "/nowhere").status == 404
-                assert send(service, "POST", ITEMS, b"{").status == 422
-                assert send(service, "GET", HEALTH).status == 200
-                ready = send(service, "GET", READY)
+                assert send(user, "GET", "/nowhere").status == 404
+                assert send(user, "POST", ITEMS, b"{").status == 422
+                assert send(user, "GET", HEALTH).status == 200
+                ready = send(user, "GET", READY)
                 assert (ready.status, ready.json()["code"]) == (503, "NOT_READY")
                 assert ready.json()["checks"] == {"database": "fail", "schema": "fail"}
             finally:
                 server.start()
-            wait_until_served(service)
-            assert send(service, "GET", READY).status == 200
-            assert send(service, "GET", path).json()["name"] == "Mug"
-            assert send(service, "POST", ITEMS, item(10 + outage)).status == 201
+            wait_until_served(user)
+            assert send(user, "GET", READY).status == 200
+            assert send(user, "GET", path).json()["name"] == "Mug"
+            # A refresh that failed did not use its token up (REF-11).
+            assert user.refresh().status == 200
+            assert send(user, "POST", ITEMS, item(10 + outage)).status == 201
         check_log(service)
 
 
@@ -139,16 +144,16 @@ def test_a_restart_of_its_database_under_load_is_200_or_503(
     launch: Launch, server: OwnPostgresql, database_url: str
 ) -> None:
     settings = {"DATABASE_URL": database_url, "UPDATE_SCHEMA_ON_STARTUP": "true"}
-    with launch(**settings) as service, load(service) as answers:
+    with launch(**settings) as service, load(user := sign_in(service)) as answers:
         for _ in range(2):
             time.sleep(0.5)  # of load
             server.stop()
             time.sleep(0.5)  # of load without a database
             started = time.monotonic()
-            assert send(service, "GET", HEALTH).status == 200
+            assert send(user, "GET", HEALTH).status == 200
             assert time.monotonic() - started < 1
             server.start()
-            wait_until_served(service)
+            wait_until_served(user)
     statuses = {answer.status for answer in answers}
     assert statuses == {200, 201, 503}
     kept = ask(database_url, "SELECT COUNT(*) FROM items")
@@ -180,7 +185,8 @@ def test_a_start_waits_for_its_database(
         )
         server.start()
         service.wait_until_healthy()
-        assert send(service, "GET", READY).status == 200
+        user = sign_in(service)
+        assert send(user, "GET", READY).status == 200
         check_log(service)
 
 
@@ -192,21 +198,22 @@ def test_without_a_free_connection_it_says_503_in_time(launch: Launch, database_
     }
     settings = {"DATABASE_URL": database_url, "UPDATE_SCHEMA_ON_STARTUP": "true", **pool}
     with launch(**settings) as service, ThreadPoolExecutor(8) as clients:
+        user = sign_in(service)
         locked = "BEGIN; LOCK TABLE items; SELECT pg_sleep(3); COMMIT"
         lock = clients.submit(ask, database_url, locked)
         waiting = "SELECT COUNT(*) FROM pg_locks JOIN pg_class ON oid = relation"
         waiting += " WHERE relname = 'items' AND mode = 'AccessExclusiveLock' AND granted"
         while ask(database_url, waiting) != ["1"]:
             time.sleep(0.05)
-        asked = [clients.submit(send, service, "GET", ITEMS) for _ in range(6)]
+        asked = [clients.submit(send, user, "GET", ITEMS) for _ in range(6)]
         time.sleep(0.3)  # so that they wait
         started = time.monotonic()
-        assert send(service, "GET", HEALTH).status == 200
+        assert send(user, "GET", HEALTH).status == 200
         assert time.monotonic() - started < 0.5
         answers = [one.result() for one in asked]
         lock.result()
         assert sorted(answer.status for answer in answers) == [200, *[503] * 5]
-        assert send(service, "GET", ITEMS).status == 200
+        assert send(user, "GET", ITEMS).status == 200
         check_log(service)
 
 
@@ -216,10 +223,11 @@ def test_a_statement_that_takes_too_long_is_a_503(launch: Launch, database_url: 
         launch(UPDATE_SCHEMA_ON_STARTUP="true", **settings) as service,
         ThreadPoolExecutor(1) as clients,
     ):
+        user = sign_in(service)
         locked = "BEGIN; LOCK TABLE items; SELECT pg_sleep(3); COMMIT"
         lock = clients.submit(ask, database_url, locked)
         time.sleep(0.5)  # so that it has the lock
-        assert send(service, "GET", ITEMS).status == 503
+        assert send(user, "GET", ITEMS).status == 503
         lock.result()
-        assert send(service, "GET", ITEMS).status == 200
+        assert send(user, "GET", ITEMS).status == 200
         check_log(service)

@@ -1,21 +1,19 @@
 """The race kit: what happens at once ends as if it had happened in turn (DB-02, DB-07, A-117)."""
 
-import json
 import os
 import subprocess
-import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from answers import Answer, check_answer, read_answers
-from routes import JSON, Request
+from answers import Answer
 from servers import ask, each_database, fresh_database
-from service_process import PRODUCTION, Launch, Service, parse_record
+from service_process import Launch, Service, parse_record
+from users import LOGOUT, REFRESH, SIGN_UP, Client, User, sign_in, sign_up
 
 pytestmark = pytest.mark.slow
 
@@ -30,31 +28,7 @@ def database(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def send(service: Service, method: str, path: str, body: object = None) -> Answer:
-    """Return the answer to one request on a connection of its own."""
-    request = Request(method, path.encode())
-    if body is not None:
-        request = replace(
-            request.put("Content-Type", JSON.encode()), body=json.dumps(body).encode()
-        )
-    (answer,) = read_answers(service.raw(request.encode(), timeout=20), method)
-    check_answer(answer)
-    return answer
-
-
-def send_at_once(service: Service, method: str, path: str, bodies: list[object]) -> list[Answer]:
-    """Return the answers to requests that are all sent in the same moment."""
-    start = threading.Barrier(len(bodies))
-
-    def wait_and_send(body: object) -> Answer:
-        start.wait()
-        return send(service, method, path, body)
-
-    with ThreadPoolExecutor(len(bodies)) as pool:
-        return list(pool.map(wait_and_send, bodies))
-
-
-Install = Callable[..., tuple[Path, Path]]
+Install = Callable[..., tuple[Path, Path, dict[str, str]]]
 
 
 def check_log(service: Service) -> None:
@@ -66,20 +40,22 @@ def check_log(service: Service) -> None:
 
 def test_of_twenty_who_want_the_same_value_one_gets_it(launch: Launch) -> None:
     with launch(WORKERS="2") as service:
-        answers = send_at_once(service, "POST", ITEMS, [ITEM] * CLIENTS)
+        user = sign_in(service)
+        answers = user.send_at_once("POST", ITEMS, [ITEM] * CLIENTS)
         assert Counter(answer.status for answer in answers) == {201: 1, 409: CLIENTS - 1}
         assert {answer.json()["code"] for answer in answers if answer.status == 409} == {"CONFLICT"}
-        assert send(service, "GET", ITEMS).json()["total"] == 1
+        assert user.send("GET", ITEMS).json()["total"] == 1
         assert ask(service.environment["DATABASE_URL"], "SELECT COUNT(*) FROM items") == ["1"]
         check_log(service)
 
 
 def test_twenty_who_want_values_of_their_own_all_get_them(launch: Launch) -> None:
     with launch(WORKERS="2") as service:
+        user = sign_in(service)
         items = [ITEM | {"sku": f"KIT-{number}"} for number in range(CLIENTS)]
-        answers = send_at_once(service, "POST", ITEMS, items)
+        answers = user.send_at_once("POST", ITEMS, items)
         assert Counter(answer.status for answer in answers) == {201: CLIENTS}
-        assert send(service, "GET", ITEMS).json()["total"] == CLIENTS
+        assert user.send("GET", ITEMS).json()["total"] == CLIENTS
         check_log(service)
 
 
@@ -100,47 +76,187 @@ CHANGES: dict[str, Callable[[int], dict[str, object]]] = {
 
 
 @pytest.fixture(scope="module")
-def running(launch: Launch) -> Iterator[Service]:
+def owner(launch: Launch) -> Iterator[User]:
+    """Someone of a service with two workers."""
     with launch(WORKERS="2") as service:
-        yield service
+        yield sign_in(service)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_twenty_changes_of_one_item_are_each_made_or_refused(running: Service, change: str) -> None:
+def test_twenty_changes_of_one_item_are_each_made_or_refused(owner: User, change: str) -> None:
     item = ITEM | {"sku": "KIT-" + change.upper().replace(" ", "-")}
-    path = send(running, "POST", ITEMS, item).headers["Location"]
+    path = owner.send("POST", ITEMS, item).headers["Location"]
     bodies = [CHANGES[change](number) for number in range(CLIENTS)]
-    answers = send_at_once(running, "PATCH", path, bodies)
+    answers = owner.send_at_once("PATCH", path, bodies)
     statuses = Counter(answer.status for answer in answers)
     assert statuses.keys() <= {200, 409}, statuses
     assert statuses[200], statuses
     # It is as one of them wants it, not a mixture of several.
-    now = send(running, "GET", path).json()
+    now = owner.send("GET", path).json()
     assert any(body.items() <= now.items() for body in bodies), now
-    check_log(running)
+    check_log(owner.service)
 
 
-def test_an_item_deleted_twenty_times_at_once_is_gone(running: Service) -> None:
-    path = send(running, "POST", ITEMS, ITEM | {"sku": "KIT-DELETED"}).headers["Location"]
-    answers = send_at_once(running, "DELETE", path, [None] * CLIENTS)
+def test_an_item_deleted_twenty_times_at_once_is_gone(owner: User) -> None:
+    path = owner.send("POST", ITEMS, ITEM | {"sku": "KIT-DELETED"}).headers["Location"]
+    answers = owner.send_at_once("DELETE", path, [None] * CLIENTS)
     statuses = Counter(answer.status for answer in answers)
     assert statuses.keys() <= {204, 404}, statuses
     assert statuses[204], statuses
-    assert send(running, "GET", path).status == 404
-    check_log(running)
+    assert owner.send("GET", path).status == 404
+    check_log(owner.service)
 
 
-def test_an_item_deleted_while_it_is_changed_is_gone(running: Service) -> None:
-    path = send(running, "POST", ITEMS, ITEM | {"sku": "KIT-BOTH"}).headers["Location"]
+def test_an_item_deleted_while_it_is_changed_is_gone(owner: User) -> None:
+    path = owner.send("POST", ITEMS, ITEM | {"sku": "KIT-BOTH"}).headers["Location"]
     with ThreadPoolExecutor(1) as pool:
-        deleted = pool.submit(send, running, "DELETE", path)
-        answers = send_at_once(
-            running, "PATCH", path, [{"tags": [f"t{n}"]} for n in range(CLIENTS)]
-        )
+        deleted = pool.submit(owner.send, "DELETE", path)
+        answers = owner.send_at_once("PATCH", path, [{"tags": [f"t{n}"]} for n in range(CLIENTS)])
         assert deleted.result().status == 204
     assert {answer.status for answer in answers} <= {200, 404, 409}
-    assert send(running, "GET", path).status == 404
-    check_log(running)
+    assert owner.send("GET", path).status == 404
+    check_log(owner.service)
+
+
+# --- Users (A-33, A-35, A-49, REF-02, REF-05)
+
+
+@pytest.fixture(scope="module", params=["1", "2"], ids=["one worker", "two workers"])
+def crowd(launch: Launch, request: pytest.FixtureRequest) -> Iterator[Service]:
+    with launch(WORKERS=request.param) as service:
+        yield service
+
+
+def count(answers: list[Answer], *expected: int) -> Counter[int]:
+    """Return how many answers have which status, all of which are expected."""
+    statuses = Counter(answer.status for answer in answers)
+    assert statuses.keys() <= set(expected), statuses
+    return statuses
+
+
+def holders(user: User, answers: list[Answer]) -> list[User]:
+    """Return the user once for each pair of tokens that was given."""
+    given = [answer.json() for answer in answers if answer.status == 200]
+    return [User(user.service, user.email, user.password, tokens) for tokens in given]
+
+
+def check_only_one_is_in(user: User, answers: list[Answer]) -> User:
+    """Return whose tokens work: all of one pair, and none of the others."""
+    assert user.count_sessions() == 1
+    (winner,) = [holder for holder in holders(user, answers) if holder.get_status() == 200]
+    assert winner.refresh().status == 200
+    assert winner.get_status() == 200
+    return winner
+
+
+def test_of_twenty_sign_ups_with_one_address_one_succeeds(crowd: Service) -> None:
+    user = User(crowd)
+    answers = user.send_at_once("POST", SIGN_UP, [user.credentials] * CLIENTS)
+    assert count(answers, 201, 409) == {201: 1, 409: CLIENTS - 1}
+    assert {answer.json()["code"] for answer in answers if answer.status == 409} == {"CONFLICT"}
+    assert not any(user.email.encode() in answer.body for answer in answers if answer.status == 409)
+    assert user.log_in().status == 200
+    check_log(crowd)
+
+
+def test_of_twenty_sign_ins_one_session_is_left(crowd: Service) -> None:
+    user = sign_up(crowd)
+    answers = user.ask_at_once([user.login()] * CLIENTS)
+    assert count(answers, 200) == {200: CLIENTS}
+    check_only_one_is_in(user, answers)
+    check_log(crowd)
+
+
+WAITS = {"postgresql": "SELECT pg_sleep(3)", "mysql": "SELECT SLEEP(3)"}
+
+
+@pytest.mark.parametrize("database", each_database("races", but={"none", "sqlite"}), indirect=True)
+def test_of_twenty_sign_ins_that_were_held_up_one_session_is_left(
+    crowd: Service, database: str
+) -> None:
+    """They hash a few at a time, and would seldom meet: so somebody holds the user's row."""
+    user = sign_up(crowd)
+    held = f"SELECT 1 FROM users WHERE email = '{user.email}' FOR UPDATE"
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(user.query, f"BEGIN; {held}; {WAITS[database]}; COMMIT")
+        time.sleep(0.5)  # so that it has the lock
+        answers = user.ask_at_once([user.login()] * CLIENTS)
+    assert count(answers, 200) == {200: CLIENTS}
+    check_only_one_is_in(user, answers)
+    check_log(crowd)
+
+
+@pytest.mark.parametrize("times", range(3))
+def test_of_twenty_refreshes_with_one_token_one_succeeds(crowd: Service, times: int) -> None:
+    user = sign_in(crowd)
+    for _ in range(times):
+        user.refresh()
+    answers = user.send_at_once("POST", REFRESH, [user.refresh_body] * CLIENTS)
+    assert count(answers, 200, 401) == {200: 1, 401: CLIENTS - 1}
+    check_only_one_is_in(user, answers)
+    check_log(crowd)
+
+
+ROUNDS = 4
+
+
+def test_sign_ins_and_refreshes_at_once_leave_one_session(crowd: Service) -> None:
+    for _ in range(ROUNDS):
+        user = sign_in(crowd)
+        refresh = user.request("POST", REFRESH, user.refresh_body)
+        answers = user.ask_at_once([user.login(), refresh] * 5)
+        assert count(answers[::2], 200) == {200: 5}
+        assert count(answers[1::2], 200, 401)[200] <= 1
+        check_only_one_is_in(user, answers)
+    check_log(crowd)
+
+
+def test_a_logout_wins_over_refreshes_at_the_same_time(crowd: Service) -> None:
+    for _ in range(ROUNDS):
+        user = sign_in(crowd)
+        requests = [user.request("POST", path, user.refresh_body) for path in (LOGOUT, REFRESH)]
+        answers = user.ask_at_once(requests * 5)
+        assert count(answers[::2], 204, 401)[204]
+        assert count(answers[1::2], 200, 401)[200] <= 1
+        assert user.count_sessions() == 0
+        assert not [one for one in holders(user, answers) if one.get_status() != 401]
+    check_log(crowd)
+
+
+def test_who_is_deactivated_meanwhile_is_out(
+    crowd: Service, install: Install, database: str
+) -> None:
+    project, scripts, production = install(database=database)
+    user, guest = sign_in(crowd), sign_up(crowd)
+    variables = crowd.environment | production
+    over = time.monotonic() + 30
+
+    def keep_refreshing() -> list[int]:
+        said = []
+        while time.monotonic() < over and (not said or said[-1] == 200):
+            said.append(user.refresh().status)
+        return said
+
+    def keep_signing_in() -> list[int]:
+        said = []
+        while time.monotonic() < over and (not said or said[-1] == 200):
+            said.append(guest.log_in().status)
+        return said
+
+    def deactivate(email: str) -> None:
+        command = [scripts / "manage", "users", "deactivate", email]
+        subprocess.run(command, cwd=project, env=variables, check=True, capture_output=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(keep_refreshing), *(pool.submit(keep_signing_in) for _ in range(2))]
+        for one in (user, guest):
+            deactivate(one.email)
+        for said in (one.result() for one in running):
+            assert set(said) == {200, 401}, said
+    for one in (user, guest):
+        assert one.count_sessions() == 0
+        assert (one.get_status(), one.copy().refresh().status, one.log_in().status) == (401,) * 3
+    check_log(crowd)
 
 
 # --- The schema
@@ -158,9 +274,9 @@ def check_schema(url: str, migrations: str) -> None:
 
 @pytest.mark.parametrize("migrations", COMMANDS)
 def test_commands_at_once_make_one_schema(install: Install, database: str, migrations: str) -> None:
-    project, scripts = install(database=database, migrations=migrations)
+    project, scripts, production = install(database=database, migrations=migrations)
     with fresh_database(database) as url:
-        variables = {"PATH": os.environ["PATH"], "DATABASE_URL": url, **PRODUCTION}
+        variables = {"PATH": os.environ["PATH"], "DATABASE_URL": url, **production}
         command = [scripts / "manage", COMMANDS[migrations]]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         processes = [
@@ -185,9 +301,9 @@ def test_services_that_start_at_once_make_one_schema(launch: Launch, database: s
         ]
         for service in services:
             service.wait_until_healthy()
-            answer = send(service, "GET", "/api/v1/ready")
+            answer = Client(service).send("GET", "/api/v1/ready")
             assert (answer.status, set(answer.json()["checks"].values())) == (200, {"ok"})
-            assert send(service, "GET", ITEMS).status == 200
+            assert sign_in(service).send("GET", ITEMS).status == 200
         for service in services:
             service.stop()
             assert service.lines("stderr") == []
