@@ -1,0 +1,105 @@
+"""The timing kit: how long a sign-in takes tells nothing, and costs the others nothing (PWD-09).
+
+Figures are printed (`pytest -s`). A machine has other things to do, so each measurement may be
+taken twice: a leak is there each time.
+"""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from routes import Request
+from service_process import HEALTH, Launch, Service
+from users import WRONG_PASSWORD, Client, User, sign_up
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("timing")]
+
+SAMPLES = 30
+TOLERANCE = 0.15
+LOGINS = 16
+SLOWEST_HEALTH = 0.2  # seconds
+
+
+def measure(act: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
+
+
+def fails_by(user: User) -> Callable[[], None]:
+    def fail() -> None:
+        assert user.log_in(password=WRONG_PASSWORD).status == 401
+
+    return fail
+
+
+@pytest.fixture(scope="module")
+def service(launch: Launch) -> Iterator[Service]:
+    with launch() as running:
+        yield running
+
+
+def test_a_sign_in_that_fails_takes_as_long_whatever_is_wrong(service: Service) -> None:
+    """A-62, AUT-09, PWD-10."""
+    known, inactive = sign_up(service), sign_up(service)
+    inactive.set("is_active = FALSE")
+    cases = {
+        "unknown user": fails_by(User(service)),
+        "no address": fails_by(User(service, "nobody")),
+        "wrong password": fails_by(known),
+        "inactive user": fails_by(inactive),
+        "inactive user, right password": inactive.log_in,
+    }
+    for attempt in range(2):
+        times: dict[str, list[float]] = {name: [] for name in cases}
+        for number in range(SAMPLES):
+            first = number % len(cases)  # so that none always comes after the same other
+            for name in [*cases, *cases][first : first + len(cases)]:
+                times[name].append(measure(cases[name]))
+        medians = {name: statistics.median(taken) for name, taken in times.items()}
+        print({name: f"{median * 1000:.1f} ms" for name, median in medians.items()})  # noqa: T201
+        if max(medians.values()) <= min(medians.values()) * (1 + TOLERANCE):
+            return
+        assert not attempt, medians
+
+
+def percentiles(times: list[float]) -> tuple[float, float, float]:
+    """Return p50, p95 and p99."""
+    cuts = statistics.quantiles(times, n=100)
+    return cuts[49], cuts[94], cuts[98]
+
+
+def poll_health(client: Client, times: list[float], is_over: Callable[[], bool]) -> None:
+    request = Request(target=HEALTH.encode())
+    while not is_over():
+        times.append(measure(lambda: client.ask(request)))
+        time.sleep(0.005)
+
+
+def test_health_does_not_wait_for_sign_ins(launch: Launch) -> None:
+    """A-71, PWD-09: at the default cost."""
+    with launch(PASSWORD_HASH_COST="12") as service:  # noqa: S106 no password
+        client, user = Client(service), sign_up(service)
+        for attempt in range(2):
+            idle: list[float] = []
+            poll_health(client, idle, lambda times=idle: len(times) == 200)
+            busy: list[float] = []
+            over = threading.Event()
+            with ThreadPoolExecutor(1) as pool:
+                polling = pool.submit(poll_health, client, busy, over.is_set)
+                started = time.perf_counter()
+                answers = user.ask_at_once([user.login()] * LOGINS)
+                seconds = time.perf_counter() - started
+                over.set()
+                polling.result()
+            assert {answer.status for answer in answers} == {200}
+            for name, times in (("idle", idle), (f"{LOGINS} sign-ins in flight", busy)):
+                p50, p95, p99 = (f"{one * 1000:.1f}" for one in percentiles(times))
+                print(f"health, {name}: p50 {p50}, p95 {p95}, p99 {p99} ms, n={len(times)}")  # noqa: T201
+            print(f"{LOGINS / seconds:.1f} sign-ins a second")  # noqa: T201
+            if percentiles(busy)[1] < SLOWEST_HEALTH:
+                return
+            assert not attempt, percentiles(busy)
