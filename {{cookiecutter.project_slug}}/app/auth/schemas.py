@@ -16,7 +16,7 @@ from app.db.pages import PageQuery
 def normalize_email(text: str) -> str:
     """Return the one form in which an address is kept and found, in lower case; ValueError."""
     try:
-        return validate_email(text, check_deliverability=False).normalized.lower()
+        return validate_email(text, check_deliverability=False, strict=True).normalized.lower()
     except ValueError:
         raise ValueError("must be an e-mail address") from None
 
