@@ -15,9 +15,21 @@ import pytest
 from cookiecutter.environment import StrictEnvironment
 from filelock import FileLock
 from servers import DEFAULT_URLS, database_server
-from template import CACHE, CHOICES, Bake, Project, checked, combinations, interpreter, run, skip
+from template import (
+    CACHE,
+    CHOICES,
+    Answers,
+    Bake,
+    Project,
+    checked,
+    combinations,
+    interpreter,
+    run,
+    skip,
+)
 
 RUNS = CACHE / "runs"
+SCHEMA_TESTS = ("schema", "database", "items")
 OPENAPI = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
 
 # Jinja's compilation is three quarters of a bake, and every bake compiles the same sources.
@@ -31,12 +43,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that wants `project` on every combination, one combination's tests together."""
+    """Run a test that wants `project` on every combination, those of equal code in one worker."""
     if "project" in metafunc.fixturenames:
         metafunc.parametrize(
             "project",
             [
-                pytest.param(answers, id=name, marks=pytest.mark.xdist_group(name))
+                pytest.param(answers, id=name, marks=pytest.mark.xdist_group(code_of(answers)))
                 for name, answers in combinations()
             ],
             indirect=True,
@@ -53,6 +65,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
     if (containers := RUNS / "containers.txt").exists():
         terminalreporter.write(containers.read_text())
+
+
+def code_of(answers: Answers) -> str:
+    """Return the answers that change the code: two workers would wait for one run of it."""
+    unused = {"deployment"} | ({"migrations"} if answers["database"] == "none" else set())
+    return "-".join(answers[key] for key in CHOICES if key not in unused)
 
 
 @pytest.fixture(scope="session")
@@ -90,8 +108,9 @@ class Workshop:
         """Run the project's `make setup check`, or other targets.
 
         Its tests run on SQLite, and again on a real server if it is made for one. What does not
-        depend on the structure runs in one of the structures only: processes and servers, since
-        core, database and auth are the same files, and the resources the same code (test_tree).
+        depend on the structure runs in one of the structures only: processes, servers and the
+        measure of coverage, since core, database and auth are the same files, and the resources
+        the same code (test_tree). Without migrations the server sees what speaks to the schema.
         Returns what was printed, how many tests passed, and the project's OpenAPI document.
 
         The environment holds only what the project declares: `uv sync` removes the rest.
@@ -114,12 +133,14 @@ class Workshop:
         no_processes = "--ignore=tests/integration/test_process.py"
         everything = project.context["structure"] == CHOICES["structure"][0]
         if not everything:
-            variables["PYTEST_ADDOPTS"] = no_processes
+            variables["PYTEST_ADDOPTS"] = f"{no_processes} --no-cov"
         output = run("make", *(targets or ("setup", "check")), cwd=copy, **variables)
         if not targets and everything and project.context["database"] in DEFAULT_URLS:
             server = database_server(project.context["database"])
+            about_schema = [f"tests/integration/test_{name}.py" for name in SCHEMA_TESTS]
+            only = [] if project.context["migrations"] == "yes" else about_schema
             output += run(
-                *("uv", "run", "pytest", "-q", no_processes),
+                *("uv", "run", "pytest", "-q", no_processes, *only),
                 cwd=copy,
                 TEST_DATABASE_URL=f"{server}/test_{self.path.name}",
                 **variables,

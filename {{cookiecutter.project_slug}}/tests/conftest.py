@@ -25,7 +25,6 @@ from sqlalchemy import delete
 
 # {% if cookiecutter.auth == "jwt" %}
 from app.auth.users import User
-from app.core import rsa_keys
 # {% endif %}
 from app.core.config import Settings
 from app.core.logging import configure_logging, log_context
@@ -36,7 +35,7 @@ from app.models import Base
 from tests.databases import make_test_database, prepare_schema
 # {% endif %}
 # {% if cookiecutter.auth == "jwt" %}
-from tests.users import auth_settings, load_key_once, sign_in
+from tests.users import auth_settings, sign_in
 # {% elif cookiecutter.auth == "api_key" %}
 from tests.keys import auth_settings, sign_in
 # {% endif %}
@@ -101,13 +100,6 @@ def nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-# {% if cookiecutter.auth == "jwt" %}
-@pytest.fixture(autouse=True)
-def keys_are_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rsa_keys, "load_pem_private_key", load_key_once)
-
-
-# {% endif %}
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

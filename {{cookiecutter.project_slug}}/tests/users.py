@@ -10,11 +10,7 @@ from typing import Any
 
 import bcrypt
 import jwt
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 
@@ -29,9 +25,6 @@ EMAIL = "ada@example.com"
 PASSWORD = "correct horse"  # noqa: S105
 COST = 4  # the least; hashes would be most of the time of a test
 PASSWORD_HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(COST)).decode()
-
-# It checks the numbers of a key, which takes 40 ms.
-load_key_once = cache(load_pem_private_key)
 
 
 @cache
