@@ -84,10 +84,7 @@ class Containers:
 
 @pytest.fixture(
     scope="module",
-    params=[
-        pytest.param(answers, id=name, marks=pytest.mark.xdist_group(name))
-        for name, answers in containerised()
-    ],
+    params=[pytest.param(answers, id=name) for name, answers in containerised()],
 )
 def containers(bake: Bake, request: pytest.FixtureRequest) -> Containers:
     return Containers(bake(**request.param))

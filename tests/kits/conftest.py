@@ -58,7 +58,7 @@ def install(bake: Bake, worker_id: str) -> Install:
 
 @pytest.fixture(scope="module")
 def database() -> str:
-    """Which database the service has; override it with `on_databases(...)` to run on several."""
+    """Which database the service has; override it with `each_database()` to run on several."""
     return default_answers()["database"]
 
 

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import pytest
-from _pytest.mark.structures import ParameterSet
 from service_process import free_port
 from template import CHOICES, skip
 
@@ -203,10 +201,6 @@ def own_redis() -> Iterator[str]:
         server.wait()
 
 
-def each_database(group: str, *, but: Collection[str] = ()) -> list[ParameterSet]:
-    """Return parameters for a fixture `database`; one database's tests run on one worker."""
-    return [
-        pytest.param(name, marks=pytest.mark.xdist_group(f"{group}-{name}"))
-        for name in CHOICES["database"]
-        if name not in but
-    ]
+def each_database(*, but: Collection[str] = ()) -> list[str]:
+    """Return the parameters of a fixture `database`."""
+    return [name for name in CHOICES["database"] if name not in but]

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 CANARY = "kit-canary-value"
 
 
-@pytest.fixture(scope="module", params=each_database("accounts", but={"none"}))
+@pytest.fixture(scope="module", params=each_database(but={"none"}))
 def database(request: pytest.FixtureRequest) -> str:
     return request.param
 

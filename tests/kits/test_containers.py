@@ -17,7 +17,7 @@ import pytest
 from containers import READY, Engine, Stack, find_engine, report, stack_of
 from template import CACHE, Bake, answers_with
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("containers")]
+pytestmark = pytest.mark.slow
 
 DROP = {
     "postgresql": "psql --username=app --command='DROP TABLE items CASCADE'",

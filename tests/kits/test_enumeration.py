@@ -15,7 +15,7 @@ from routes import Request
 from service_process import HEALTH, Launch, Service
 from users import WRONG_PASSWORD, Client, User, sign_up
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("timing")]
+pytestmark = pytest.mark.slow
 
 SAMPLES = 30
 TOLERANCE = 0.15

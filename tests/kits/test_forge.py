@@ -54,7 +54,7 @@ LEEWAY = 1
 KINDS = {"access": ("at+jwt", ACCESS_SECONDS), "refresh": ("rt+jwt", REFRESH_SECONDS)}
 
 
-@pytest.fixture(scope="module", params=each_database("forge", but={"none"}))
+@pytest.fixture(scope="module", params=each_database(but={"none"}))
 def database(request: pytest.FixtureRequest) -> str:
     return request.param
 

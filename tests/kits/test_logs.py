@@ -15,7 +15,7 @@ from routes import Request
 from service_process import GOOD_ORIGIN, HEALTH, Launch, Record, Service, is_access_record
 from users import read_routes
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("logs")]
+pytestmark = pytest.mark.slow
 
 NOWHERE = Request(target=b"/nowhere")
 CRASH = Request(target=b"/faulty/crash")

@@ -158,15 +158,13 @@ def check_records(records: list[Record]) -> None:
         assert CANARY.decode() not in text
 
 
-@pytest.fixture(scope="module", params=each_database("never_5xx"))
+@pytest.fixture(scope="module", params=each_database())
 def database(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 # The parser, the middleware and the router know nothing of the database.
-OF_HTTP = pytest.mark.parametrize(
-    "database", each_database("never_5xx", but={"sqlite", "mysql"}), indirect=True
-)
+OF_HTTP = pytest.mark.parametrize("database", each_database(but={"sqlite", "mysql"}), indirect=True)
 
 
 @pytest.fixture(scope="module")

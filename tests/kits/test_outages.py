@@ -14,7 +14,7 @@ from servers import OwnPostgresql, ask, own_postgresql
 from service_process import HEALTH, Launch, Service
 from users import LOGOUT, REFRESH, SIGN_UP, User, sign_in
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("outages")]
+pytestmark = pytest.mark.slow
 
 ITEMS, READY = "/api/v1/items", "/api/v1/ready"
 BOUND = 5  # seconds within which it says that it cannot

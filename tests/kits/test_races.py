@@ -23,7 +23,7 @@ ITEMS = "/api/v1/items"
 ITEM = {"sku": "KIT-1", "name": "Mug", "price": "9.90", "tags": ["kitchen"]}
 
 
-@pytest.fixture(scope="module", params=each_database("races", but={"none"}))
+@pytest.fixture(scope="module", params=each_database(but={"none"}))
 def database(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -170,7 +170,7 @@ def test_of_twenty_sign_ins_one_session_is_left(crowd: Service) -> None:
 WAITS = {"postgresql": "SELECT pg_sleep(3)", "mysql": "SELECT SLEEP(3)"}
 
 
-@pytest.mark.parametrize("database", each_database("races", but={"none", "sqlite"}), indirect=True)
+@pytest.mark.parametrize("database", each_database(but={"none", "sqlite"}), indirect=True)
 def test_of_twenty_sign_ins_that_were_held_up_one_session_is_left(
     crowd: Service, database: str
 ) -> None:
