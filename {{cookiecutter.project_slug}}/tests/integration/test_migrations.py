@@ -132,5 +132,10 @@ def test_the_statements_can_be_written(monkeypatch: pytest.MonkeyPatch, capsys: 
     # {% else %}
     monkeypatch.setenv("DATABASE_URL", "sqlite:////nowhere/none.db")
     # {% endif %}
+    # {% if cookiecutter.database == "sqlite" %}
+    # Tables of SQLite are altered by a look at them, which nobody can write down.
+    command.upgrade(make_config(), "0001", sql=True)
+    # {% else %}
     command.upgrade(make_config(), "head", sql=True)
+    # {% endif %}
     assert "CREATE TABLE items" in capsys.readouterr().out
