@@ -151,17 +151,18 @@ class Workshop:
             "MYPY_CACHE_DIR": str(environment / ".mypy_cache"),
         }
         # What starts processes looks at no database.
-        no_processes = "--ignore=tests/integration/test_process.py"
+        without_processes = ("uv", "run", "pytest", "--ignore=tests/integration/test_process.py")
         everything = project.context["structure"] == CHOICES["structure"][0]
-        if not everything:
-            variables["PYTEST_ADDOPTS"] = f"{no_processes} --no-cov"
-        output = run("make", *(targets or ("setup", "check")), cwd=copy, **variables)
+        wanted = targets or ("setup", "check" if everything else "lint")
+        output = run("make", *wanted, cwd=copy, **variables)
+        if not targets and not everything:
+            output += run(*without_processes, cwd=copy, **variables)
         if not targets and everything and project.context["database"] in DEFAULT_URLS:
             server = database_server(project.context["database"])
             about_schema = [f"tests/integration/test_{name}.py" for name in SCHEMA_TESTS]
             only = [] if project.context["migrations"] == "yes" else about_schema
             output += run(
-                *("uv", "run", "pytest", "-q", no_processes, *only),
+                *(*without_processes, "-q", *only),
                 cwd=copy,
                 TEST_DATABASE_URL=f"{server}/test_{self.path.name}",
                 **variables,
