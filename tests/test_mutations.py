@@ -58,8 +58,8 @@ MUTATIONS = {
     ),
     "a choice has no row of traces": Mutation(
         "cookiecutter.json",
-        '"deployment": ["none"]',
-        '"deployment": ["none", "moon"]',
+        '"deployment": ["docker", "none"]',
+        '"deployment": ["docker", "none", "moon"]',
         "test_tree.py::test_every_choice_has_a_row_of_traces",
     ),
     "a dependency is not used": Mutation(
