@@ -106,22 +106,27 @@ KEEP_IF = {
 }
 
 NEXT_STEPS = """
-{{ cookiecutter.project_slug }} is ready. Next:
+Created {{ cookiecutter.project_slug }} with:
+
+  structure={{ cookiecutter.structure }} auth={{ cookiecutter.auth }} deployment={{ cookiecutter.deployment }}
+  database={{ cookiecutter.database }} migrations={{ cookiecutter.migrations }} python_version={{ cookiecutter.python_version }}
+
+Next steps:
 
   cd {{ cookiecutter.project_slug }}
-  git init
-  make setup      # installs into .venv and writes uv.lock: commit that file
-  make dev        # http://127.0.0.1:8000/docs
-  make check      # format, lint, types, imports, dependencies and tests
+  git init -b main
+  make setup      # install into .venv and write uv.lock (commit it)
+  make dev        # serve on http://127.0.0.1:8000/docs
+  make check      # run every check and the tests
 # {% if cookiecutter.deployment == "docker" %}
 
-In containers:
+With Docker:
 
-  docker build -t app:latest .    # the image alone
-  make up         # the image with all that it needs, on port 8000: stop `make dev` before
+  docker build -t app:latest .    # build the image
+  make up         # run it with the services it needs, on port 8000 (stop `make dev` first)
 # {% endif %}
 
-No make (Windows)? README.md gives the same commands for uv.
+Without make (Windows), use the uv commands in README.md.
 """
 
 

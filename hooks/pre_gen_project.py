@@ -24,7 +24,8 @@ ANSWERS = {
 REFUSED = [
     (
         {"database": "none", "auth": "jwt"},
-        "auth=jwt keeps users and sessions in a database: choose one, or auth=api_key.",
+        "auth=jwt stores users and sessions in a database: choose database=postgresql, mysql or "
+        "sqlite, or auth=api_key or none.",
     ),
 ]
 

@@ -128,7 +128,9 @@ def test_next_steps_name_the_folder_and_the_commands(tmp_path: Path) -> None:
 
     for word in (
         "cd parcel-desk",
-        "git init",
+        "git init -b main",
+        "structure=modular auth=jwt deployment=docker",
+        "database=postgresql migrations=yes",
         "make setup",
         "uv.lock",
         "make dev",

@@ -36,7 +36,7 @@ def test_demo_bakes_starts_and_calls_the_default_project() -> None:
 def test_project_installs_and_serves_with_plain_pip(
     bake: Bake, workshop: Workshop, tmp_path: Path
 ) -> None:
-    project = workshop.copy(bake(**default_answers() | {"database": "sqlite"}))
+    project = workshop.copy(bake(**default_answers()))
     run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
     scripts = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
     run(scripts / "python", "-m", "pip", "install", "--quiet", project, cwd=tmp_path)
