@@ -19,23 +19,25 @@ from app import quotes
 # {% else %}
 from app import items
 # {% endif %}
+# {% if cookiecutter.auth != "none" %}
+from app.auth import get_current_user
+# {% endif %}
 # {% if cookiecutter.auth == "jwt" %}
-from app.auth.bearer import get_caller, open_auth
+from app.auth import setup as setup_auth
 from app.auth.routes import add_auth_routes
-# {% elif cookiecutter.auth == "api_key" %}
-from app.auth.api_keys import get_caller
 # {% endif %}
 from app.core import health
-from app.core.config import DISTRIBUTION, Settings, load_settings
 from app.core.docs import OPENAPI_URL, add_documentation
 from app.core.errors import ERROR_HANDLERS, Problem, declare_problems
 from app.core.logging import configure_logging
 from app.core.middleware import Envelope
 from app.core.rate_limit import RateLimiter
+from app.core.settings import DISTRIBUTION
 # {% if cookiecutter.database != "none" %}
 from app.db import errors as db_errors
 from app.db.session import open_database
 # {% endif %}
+from app.settings import Settings, load_settings
 
 
 class Service(FastAPI):
@@ -62,7 +64,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await stack.enter_async_context(open_database(app, settings))
         # {% endif %}
         # {% if cookiecutter.auth == "jwt" %}
-        open_auth(app, settings)
+        setup_auth(app, settings)
         # {% endif %}
         yield
 
@@ -110,7 +112,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # {% if cookiecutter.auth == "none" %}
     app.include_router(resources, prefix=health.API_PREFIX)
     # {% else %}
-    known_callers = [Depends(get_caller)]
+    known_callers = [Depends(get_current_user)]
     app.include_router(resources, prefix=health.API_PREFIX, dependencies=known_callers)
     # {% endif %}
     # {% if cookiecutter.auth == "jwt" %}

@@ -26,12 +26,14 @@ from sqlalchemy import delete
 # {% if cookiecutter.auth == "jwt" %}
 from app.auth.users import User
 # {% endif %}
-from app.core.config import Settings
 from app.core.logging import configure_logging, log_context
 from app.core.schemas import RequestSchema
 from app.main import create_app
 # {% if cookiecutter.database != "none" %}
 from app.models import Base
+# {% endif %}
+from app.settings import Settings
+# {% if cookiecutter.database != "none" %}
 from tests.databases import make_test_database, prepare_schema
 # {% endif %}
 # {% if cookiecutter.auth == "jwt" %}

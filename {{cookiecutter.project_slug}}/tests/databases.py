@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.config import Settings
-from app.core.database_url import parse_database_url
 from app.db.engine import create_engine
 # {% if cookiecutter.__alembic == "yes" %}
 from app.db.migrate import upgrade
 # {% else %}
 from app.db.schema import upgrade
 # {% endif %}
+from app.db.url import parse_database_url
+from app.settings import Settings
 
 # Where one connects to make another database.
 # {% if cookiecutter.database == "postgresql" %}

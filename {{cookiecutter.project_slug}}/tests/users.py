@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 
-from app.auth.sessions import Sessions
+from app.auth.rsa_keys import create_private_key, parse_private_key
+from app.auth.sessions import SessionService
 from app.auth.tokens import TokenPair
 from app.auth.users import User
-from app.core.rsa_keys import create_private_key, parse_private_key
 
 AUTH = "/api/v1/auth"
 ME = f"{AUTH}/me"
@@ -54,7 +54,7 @@ async def sign_in(app: FastAPI, email: str = EMAIL, **values: Any) -> dict[str, 
         user = User(email=email, password_hash=PASSWORD_HASH, **values)
         session.add(user)
         await session.flush()
-        sessions = Sessions(session, app.state.tokens, app.state.settings)
+        sessions = SessionService(session, app.state.tokens, app.state.settings)
         tokens = await sessions.start(user.id)
     return bearer(tokens.access_token)
 

@@ -1,4 +1,4 @@
-"""Accounts: sign-up, passwords, and what users may change of themselves."""
+"""Users: sign-up, passwords, and what users may change of themselves."""
 
 import unicodedata
 import uuid
@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
 from app.auth.errors import challenge
-from app.auth.passwords import Passwords
+from app.auth.passwords import PasswordHasher
 from app.auth.schemas import UserUpdate
+from app.auth.token_settings import AuthSettings
 from app.auth.users import User, change_rows
-from app.core.config import Settings
 from app.core.errors import AppError, BusinessRuleError, ConflictError
 
 log = get_logger("app.auth")
@@ -38,10 +38,12 @@ class WeakPasswordError(AppError):
         self.members = {"errors": [finding]}
 
 
-class Accounts:
+class UserService:
     """The users and their passwords."""
 
-    def __init__(self, session: AsyncSession, passwords: Passwords, settings: Settings) -> None:
+    def __init__(
+        self, session: AsyncSession, passwords: PasswordHasher, settings: AuthSettings
+    ) -> None:
         self.session = session
         self.passwords = passwords
         self.min_length = settings.password_min_length

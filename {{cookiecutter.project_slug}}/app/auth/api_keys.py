@@ -28,13 +28,14 @@ from app.auth.errors import (
     NotAuthenticatedError,
     challenge,
 )
+from app.auth.key_settings import AuthSettings
 # {% if cookiecutter.database != "none" %}
 from app.auth.stored_keys import KeysDep
 # {% endif %}
-from app.core.config import DISTRIBUTION, Settings
 from app.core.errors import AppError
 from app.core.logging import log_context
 from app.core.rate_limit import RateLimiterDep
+from app.core.settings import DISTRIBUTION
 
 HEADER = "X-API-Key"
 FORM = re.compile(DISTRIBUTION + "_([0-9a-f]{16})_[0-9a-f]{64}[0-9a-f]{8}")
@@ -72,13 +73,13 @@ def read_key_id(text: str) -> str | None:
     return match[1]
 
 
-def digest_key(text: str, settings: Settings) -> str:
+def digest_key(text: str, settings: AuthSettings) -> str:
     """Return what is kept of a key: HMAC-SHA256 (RFC 2104), worth nothing without SECRET_KEY."""
     pepper = settings.secret_key.get_secret_value() if settings.secret_key else ""
     return hmac.new(pepper.encode(), text.encode(), sha256).hexdigest()
 
 
-async def find_key(keys: KeysDep, text: str, settings: Settings) -> ApiKey | None:
+async def find_key(keys: KeysDep, text: str, settings: AuthSettings) -> ApiKey | None:
     """Return the key, or None if it is not valid."""
     key_id = read_key_id(text)
     key = await keys.find(key_id) if key_id else None
@@ -107,7 +108,7 @@ async def get_key(
         raise InvalidRequestError
     if not text:
         raise NotAuthenticatedError
-    settings: Settings = request.app.state.settings
+    settings: AuthSettings = request.app.state.settings
     key = await find_key(keys, text, settings)
     if key is None:
         address = request.client.host if request.client else ""
@@ -122,7 +123,7 @@ async def get_key(
     return key
 
 
-async def get_caller(
+async def get_current_user(
     request: Request, key: Annotated[ApiKey, Depends(get_key)], limiter: RateLimiterDep
 ) -> ApiClient:
     """Return the client who calls.
@@ -139,4 +140,4 @@ async def get_caller(
     return key.client
 
 
-CallerDep = Annotated[ApiClient, Depends(get_caller)]
+CurrentUser = Annotated[ApiClient, Depends(get_current_user)]

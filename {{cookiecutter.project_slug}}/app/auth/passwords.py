@@ -20,7 +20,7 @@ def encode(password: str) -> bytes:
     return unicodedata.normalize("NFC", password).encode()
 
 
-class Passwords:
+class PasswordHasher:
     """Makes and checks hashes of one cost, which is a power of two."""
 
     def __init__(self, cost: int) -> None:

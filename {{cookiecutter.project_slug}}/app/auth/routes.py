@@ -8,13 +8,13 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 from structlog import get_logger
 
-from app.auth import signing
-from app.auth.bearer import (
-    AccountsDep,
-    CallerDep,
-    CurrentSessionDep,
-    SessionsDep,
-    get_caller,
+from app.auth import jwks
+from app.auth.dependencies import (
+    CurrentSession,
+    CurrentUser,
+    SessionServiceDep,
+    UserServiceDep,
+    get_current_user,
     require_superuser,
 )
 from app.auth.schemas import (
@@ -26,12 +26,12 @@ from app.auth.schemas import (
     UserRead,
     UserUpdate,
 )
-from app.auth.throttle import ThrottleDep
+from app.auth.throttle import LoginThrottleDep
 from app.auth.tokens import InvalidTokenError, TokenPair
 from app.auth.users import User
 from app.core.errors import AppError, Problem
 from app.core.health import API_PREFIX
-from app.db.pages import Page, Rows, fetch_page
+from app.db.pagination import Page, Rows, paginate
 from app.db.session import SessionDep
 
 EMAIL = TypeAdapter(Email)
@@ -39,7 +39,10 @@ PROBLEM: dict[str, Any] = {"model": Problem}
 
 public = APIRouter(prefix="/auth", tags=["auth"], responses={401: PROBLEM, 429: PROBLEM})
 private = APIRouter(
-    prefix="/auth", tags=["auth"], dependencies=[Depends(get_caller)], responses={401: PROBLEM}
+    prefix="/auth",
+    tags=["auth"],
+    dependencies=[Depends(get_current_user)],
+    responses={401: PROBLEM},
 )
 admin = APIRouter(
     tags=["users"],
@@ -63,7 +66,7 @@ class SignUpClosedError(AppError):
     responses={403: PROBLEM, 409: PROBLEM},
 )
 async def sign_up(
-    new: SignUp, accounts: AccountsDep, throttle: ThrottleDep, request: Request
+    new: SignUp, accounts: UserServiceDep, throttle: LoginThrottleDep, request: Request
 ) -> User:
     """Make a user. An address that is taken gives 409, so the number of tries is limited."""
     if not request.app.state.settings.sign_up_enabled:
@@ -75,9 +78,9 @@ async def sign_up(
 @public.post("/login")
 async def log_in(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
-    accounts: AccountsDep,
-    sessions: SessionsDep,
-    throttle: ThrottleDep,
+    accounts: UserServiceDep,
+    sessions: SessionServiceDep,
+    throttle: LoginThrottleDep,
 ) -> TokenPair:
     """Start a session, which ends the user's earlier one. `username` is the e-mail address."""
     try:
@@ -93,7 +96,7 @@ async def log_in(
 
 @public.post("/refresh")
 async def refresh_tokens(
-    body: RefreshTokenBody, sessions: SessionsDep, throttle: ThrottleDep
+    body: RefreshTokenBody, sessions: SessionServiceDep, throttle: LoginThrottleDep
 ) -> TokenPair:
     """Exchange a refresh token, which works once: a copy that comes later ends the session."""
     async with throttle.count_failures(InvalidTokenError):
@@ -106,7 +109,7 @@ async def refresh_tokens(
 
 @private.post("/logout", status_code=204)
 async def log_out(
-    body: RefreshTokenBody, current: CurrentSessionDep, sessions: SessionsDep
+    body: RefreshTokenBody, current: CurrentSession, sessions: SessionServiceDep
 ) -> None:
     """End the session of both tokens."""
     if sessions.tokens.read(body.refresh_token, "refresh").sid != current.id:
@@ -116,13 +119,13 @@ async def log_out(
 
 
 @private.get("/me", response_model=UserRead)
-async def read_me(user: CallerDep) -> User:
+async def read_me(user: CurrentUser) -> User:
     """Read who you are."""
     return user
 
 
 @private.patch("/me", response_model=UserRead)
-async def update_me(changes: UserUpdate, user: CallerDep, accounts: AccountsDep) -> User:
+async def update_me(changes: UserUpdate, user: CurrentUser, accounts: UserServiceDep) -> User:
     """Change the fields that are sent."""
     return await accounts.update(user, changes)
 
@@ -130,10 +133,10 @@ async def update_me(changes: UserUpdate, user: CallerDep, accounts: AccountsDep)
 @private.post("/me/password", responses={400: PROBLEM, 409: PROBLEM, 429: PROBLEM})
 async def change_password(
     change: PasswordChange,
-    current: CurrentSessionDep,
-    accounts: AccountsDep,
-    sessions: SessionsDep,
-    throttle: ThrottleDep,
+    current: CurrentSession,
+    accounts: UserServiceDep,
+    sessions: SessionServiceDep,
+    throttle: LoginThrottleDep,
 ) -> TokenPair:
     """Set another password. The other sessions end, and this one goes on with new tokens."""
     session_id, user = current.id, current.user
@@ -145,11 +148,11 @@ async def change_password(
 @admin.get("/users", response_model=Page[UserRead])
 async def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Rows[User]:
     """List a page of the users, oldest first; for superusers."""
-    return await fetch_page(session, select(User).order_by(User.created_at, User.id), query)
+    return await paginate(session, select(User).order_by(User.created_at, User.id), query)
 
 
 def add_auth_routes(app: FastAPI) -> None:
     """Give the application these routes, the public ones and those for users."""
     for router in (public, private, admin):
         app.include_router(router, prefix=API_PREFIX)
-    app.include_router(signing.router)
+    app.include_router(jwks.router)

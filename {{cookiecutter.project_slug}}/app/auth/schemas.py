@@ -10,7 +10,7 @@ from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, With
 from app.auth.passwords import MAX_BYTES, MAX_LENGTH, encode
 from app.auth.tokens import MAX_TOKEN_LENGTH
 from app.core.schemas import RequestSchema
-from app.db.pages import PageQuery
+from app.db.pagination import PageQuery
 
 
 def normalize_email(text: str) -> str:

@@ -10,9 +10,9 @@ from sqlalchemy.orm import contains_eager
 from structlog import get_logger
 
 from app.auth.errors import challenge
-from app.auth.tokens import Claims, InvalidTokenError, TokenPair, Tokens, new_token_id
+from app.auth.token_settings import AuthSettings
+from app.auth.tokens import Claims, InvalidTokenError, TokenPair, TokenService, new_token_id
 from app.auth.users import User, UserSession, change_rows
-from app.core.config import Settings
 from app.core.errors import AppError
 
 log = get_logger("app.auth")
@@ -26,10 +26,10 @@ class RefreshSupersededError(AppError):
     headers = challenge(error="invalid_token")
 
 
-class Sessions:
+class SessionService:
     """Starts, continues and ends sessions. A user has one at a time."""
 
-    def __init__(self, session: AsyncSession, tokens: Tokens, settings: Settings) -> None:
+    def __init__(self, session: AsyncSession, tokens: TokenService, settings: AuthSettings) -> None:
         self.session = session
         self.tokens = tokens
         self.idle_time = timedelta(days=settings.refresh_token_days)

@@ -14,17 +14,17 @@ from fastapi import Depends, Request
 from limits import RateLimitItemPerMinute
 
 from app.auth.accounts import InvalidCredentialsError
-from app.core.config import Settings
+from app.auth.token_settings import AuthSettings
 from app.core.errors import AppError, BusinessRuleError
 from app.core.rate_limit import RateLimiter, RateLimiterDep
 
 WINDOW_MINUTES = 15
 
 
-class Throttle:
+class LoginThrottle:
     """Counts the attempts of one client."""
 
-    def __init__(self, limiter: RateLimiter, client: str, settings: Settings) -> None:
+    def __init__(self, limiter: RateLimiter, client: str, settings: AuthSettings) -> None:
         self.limiter = limiter
         self.client = f"auth:client:{client}"
         self.per_client, self.per_account, self.refreshes = (
@@ -72,10 +72,10 @@ class Throttle:
         await self.limiter.clear(account, self.per_account)
 
 
-def get_throttle(request: Request, limiter: RateLimiterDep) -> Throttle:
+def get_throttle(request: Request, limiter: RateLimiterDep) -> LoginThrottle:
     """Return the throttle of the caller's address."""
     client = request.client.host if request.client else ""
-    return Throttle(limiter, client, request.app.state.settings)
+    return LoginThrottle(limiter, client, request.app.state.settings)
 
 
-ThrottleDep = Annotated[Throttle, Depends(get_throttle)]
+LoginThrottleDep = Annotated[LoginThrottle, Depends(get_throttle)]

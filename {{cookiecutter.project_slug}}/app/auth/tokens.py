@@ -14,7 +14,7 @@ from jwt.algorithms import RSAAlgorithm
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.auth.errors import challenge
-from app.core.config import Settings
+from app.auth.token_settings import AuthSettings
 from app.core.errors import AppError
 
 Kind = Literal["access", "refresh"]
@@ -61,10 +61,10 @@ class TokenPair(BaseModel):
     expires_in: int
 
 
-class Tokens:
+class TokenService:
     """Issues tokens with one key, and reads those of it and of the others we know."""
 
-    def __init__(self, settings: Settings, private_key: RSAPrivateKey) -> None:
+    def __init__(self, settings: AuthSettings, private_key: RSAPrivateKey) -> None:
         self.issuer, self.audience = settings.token_issuer, settings.token_audience
         self.lifetimes: dict[Kind, int] = {
             "access": settings.access_token_minutes * 60,

@@ -20,7 +20,6 @@ from structlog import get_logger
 from structlog.typing import FilteringBoundLogger
 
 from app.core.compression import Compression, get_header
-from app.core.config import Settings
 from app.core.errors import (
     AppError,
     InvalidHostError,
@@ -30,6 +29,7 @@ from app.core.errors import (
 )
 from app.core.health import PROBE_PATHS
 from app.core.logging import log_context
+from app.core.settings import CoreSettings
 
 NOT_ANSWERED = 499  # nginx's status for a client that did not wait
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -121,7 +121,7 @@ class Answer:
 class Envelope:
     """Outermost: request id, access record, headers of every answer, HEAD, the shape of errors."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: CoreSettings) -> None:
         self.fastapi = app
         self.log = get_logger("app.access").bind()
         self.cors = CORSMiddleware(
@@ -189,7 +189,7 @@ def as_get(scope: Scope) -> Scope:
 class Gate:
     """Innermost: turns away foreign hosts and clients over the general limit, never a probe."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: CoreSettings) -> None:
         self.app = app
         self.hosts = [pattern.lower() for pattern in settings.allowed_hosts]
         per_minute = settings.rate_limit_per_minute

@@ -12,7 +12,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog import get_logger
 
-from app.core.config import Settings
 # {% if cookiecutter.database == "postgresql" %}
 from app.db import postgresql, sqlite
 # {% elif cookiecutter.database == "mysql" %}
@@ -20,6 +19,7 @@ from app.db import mysql, sqlite
 # {% else %}
 from app.db import sqlite
 # {% endif %}
+from app.db.settings import DatabaseSettings
 
 log = get_logger("app.db")
 
@@ -27,7 +27,7 @@ log = get_logger("app.db")
 class Backend(Protocol):
     """What a module such as `app.db.sqlite` holds."""
 
-    def create_engine(self, settings: Settings, **options: object) -> AsyncEngine:
+    def create_engine(self, settings: DatabaseSettings, **options: object) -> AsyncEngine:
         """Return an engine with the options of `create_async_engine`."""
 
     def lock_schema(self, connection: Connection) -> AbstractContextManager[None]:
@@ -43,7 +43,7 @@ BACKENDS: dict[str, Backend] = {"sqlite": sqlite}
 # {% endif %}
 
 
-def create_engine(settings: Settings) -> AsyncEngine:
+def create_engine(settings: DatabaseSettings) -> AsyncEngine:
     """Return an engine, which connects when it is first used."""
     engine = BACKENDS[settings.database.get_backend_name()].create_engine(
         settings,

@@ -25,14 +25,14 @@ async def handle_conflict(_request: Request, error: IntegrityError) -> Response:
 
 async def handle_unavailable(_request: Request, error: Exception) -> Response:
     """Return 503 for what passes, and raise what is our mistake."""
-    if isinstance(error, DBAPIError) and not passes(error):
+    if isinstance(error, DBAPIError) and not is_transient(error):
         raise error
     cause = getattr(error, "orig", error)
     log.warning("database_unavailable", error=f"{type(cause).__name__}: {cause}")
     return problem_response(503, "Please try again.")
 
 
-def passes(error: DBAPIError) -> bool:
+def is_transient(error: DBAPIError) -> bool:
     """Whether the database is gone, busy or stopping, so that the same may succeed later."""
     if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return False  # a wrong statement, which the other databases do not call operational

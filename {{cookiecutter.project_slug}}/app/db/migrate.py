@@ -9,8 +9,8 @@ from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog import get_logger
 
-from app.core.config import Settings
 from app.db.engine import create_engine
+from app.db.settings import DatabaseSettings
 
 # Alembic's own; asking for it through Alembic writes two lines into the log each time.
 VERSIONS = table("alembic_version", column("version_num"))
@@ -20,7 +20,7 @@ class SchemaError(Exception):
     """The schema of the database is older than this code."""
 
 
-async def update_schema(settings: Settings) -> None:
+async def update_schema(settings: DatabaseSettings) -> None:
     """Bring the schema to this version's; one process does it, the others wait.
 
     Its statements may take as long as they like. A schema newer than the code is left alone.

@@ -9,13 +9,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.core.config import Settings
+from app.db.settings import DatabaseSettings
 
 TLS_PARAMETERS = ("ssl-mode", "ssl_ca", "ssl_cert", "ssl_key")
 GRACE_SECONDS = 5
 
 
-def create_engine(settings: Settings, **options: object) -> AsyncEngine:
+def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:
     """Return the engine; the URL's `ssl-mode` is that of the `mysql` program."""
     url, timeout = settings.database, settings.database_statement_timeout
     command = "SET sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"

@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.core.config import Settings
+from app.db.settings import DatabaseSettings
 
 # Parameters of libpq which asyncpg would hand to the server, which does not know them.
 LIBPQ_ONLY = {"channel_binding", "connect_timeout", "gssencmode"}
 
 
-def create_engine(settings: Settings, **options: object) -> AsyncEngine:
+def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:
     """Return the engine; the URL's parameters are libpq's, `sslmode=verify-full` among them."""
     url = settings.database
     # Only in a DSN does asyncpg understand them.

@@ -7,16 +7,16 @@ What is more than a table (a view, a trigger) hangs on an event of the metadata:
 from sqlalchemy import Connection, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.config import Settings
 from app.db.base import Base
 from app.db.engine import create_engine, lock_schema
+from app.db.settings import DatabaseSettings
 
 
 class SchemaError(Exception):
     """The database lacks a table of this code."""
 
 
-async def update_schema(settings: Settings) -> None:
+async def update_schema(settings: DatabaseSettings) -> None:
     """Create the missing tables; one process does it, the others wait.
 
     Its statements may take as long as they like.

@@ -9,7 +9,6 @@ from fastapi import Depends, FastAPI, Request
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from structlog import get_logger
 
-from app.core.config import Settings
 from app.core.health import add_readiness_check
 from app.db.engine import check_connection, create_engine, wait_for_database
 # {% if cookiecutter.__alembic == "yes" %}
@@ -17,10 +16,11 @@ from app.db.migrate import check_schema, update_schema
 # {% else %}
 from app.db.schema import check_schema, update_schema
 # {% endif %}
+from app.db.settings import DatabaseSettings
 
 
 @asynccontextmanager
-async def open_database(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+async def open_database(app: FastAPI, settings: DatabaseSettings) -> AsyncIterator[None]:
     """Give the application its engine and sessions; DBAPIError if the database does not answer."""
     if not settings.database_url:
         get_logger("app.db").warning("no_database_url", using=str(settings.database))

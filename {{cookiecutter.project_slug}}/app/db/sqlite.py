@@ -9,10 +9,10 @@ from sqlalchemy import Connection, StaticPool, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.core.config import Settings
+from app.db.settings import DatabaseSettings
 
 
-def create_engine(settings: Settings, **options: object) -> AsyncEngine:
+def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:
     """Return the engine; a database in memory has one connection, which all share."""
     url = settings.database
     if url.database in {None, "", ":memory:"}:

@@ -6,10 +6,10 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy import Connection
 
-from app.core.config import load_settings
 from app.db import types
 from app.db.engine import create_engine, lock_schema
 from app.models import Base
+from app.settings import load_settings
 
 
 def render(_kind: str, element: object, _context: object) -> str | Literal[False]:

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from app.core.schemas import RequestSchema
-from app.db.pages import PageQuery
+from app.db.pagination import PageQuery
 
 MONEY = r"^[0-9]{1,10}(\.[0-9]{1,2})?$"
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from app.core.errors import BusinessRuleError, NotFoundError
-from app.db.pages import Rows, fetch_page
+from app.db.pagination import Rows, paginate
 from app.models.items import Item, Tag
 from app.schemas.items import ItemCreate, ItemQuery, ItemUpdate
 
@@ -23,7 +23,7 @@ SORT_COLUMNS = {"name": Item.name, "price": Item.price, "created_at": Item.creat
 
 
 @dataclass
-class Items:
+class ItemService:
     """The items that the caller may see; who that is, this class alone decides."""
 
     session: AsyncSession
@@ -53,7 +53,7 @@ class Items:
             found = found.where(Item.name.icontains(query.search, autoescape=True))
         column = SORT_COLUMNS[query.sort.removeprefix("-")]
         order = column.desc() if query.sort.startswith("-") else column.asc()
-        return await fetch_page(self.session, found.order_by(order, Item.id), query)
+        return await paginate(self.session, found.order_by(order, Item.id), query)
 
     async def get(self, item_id: uuid.UUID) -> Item:
         """Return the item; NotFoundError."""

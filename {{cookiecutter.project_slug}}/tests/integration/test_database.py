@@ -10,10 +10,10 @@ from fastapi import FastAPI
 from sqlalchemy import delete, event, select, text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
-# {% if cookiecutter.database != "sqlite" %}
-from app.core.database_url import BACKEND
-# {% endif %}
 from app.db.session import SessionDep
+# {% if cookiecutter.database != "sqlite" %}
+from app.db.url import BACKEND
+# {% endif %}
 from app.models import Item, Tag
 # {% if cookiecutter.database != "sqlite" %}
 from tests.databases import make_test_database

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, delete, insert, inspect, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.cli import main
-from app.core.config import Settings
 from app.db.engine import create_engine
 from app.db.migrate import (
     VERSIONS,
@@ -21,6 +20,7 @@ from app.db.migrate import (
     update_schema,
     upgrade,
 )
+from app.settings import Settings
 
 
 @pytest.fixture

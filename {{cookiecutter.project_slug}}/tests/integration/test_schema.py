@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import DDL, event, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.config import Settings
 from app.db.engine import create_engine
 from app.db.schema import SchemaError, check_schema, update_schema, upgrade
 from app.models import Base, Tag
+from app.settings import Settings
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy import event, select, update
 # {% endif %}
 
-from app.auth.api_keys import HEADER, CallerDep, compute_checksum, make_key
+from app.auth.api_keys import HEADER, CurrentUser, compute_checksum, make_key
 # {% if cookiecutter.database != "none" %}
 from app.auth.clients import ApiClient, ApiKey
 from app.auth.stored_keys import Keys
@@ -37,7 +37,7 @@ def app(make_app: Any) -> FastAPI:
 def add_route(app: FastAPI) -> None:
     @app.get("/caller", include_in_schema=False)
     @app.post("/caller", include_in_schema=False)
-    async def name_caller(caller: CallerDep) -> str:
+    async def name_caller(caller: CurrentUser) -> str:
         return caller.name
 
 

@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from sqlalchemy import select, update
 
-from app.auth.passwords import Passwords
+from app.auth.passwords import PasswordHasher
 from app.auth.tokens import TokenPair
 from app.auth.users import User
 from tests.problems import check_problem
@@ -95,12 +95,12 @@ class TestPassword:
     ) -> None:
         winner, loser = "w" * 60, "l" * 60
 
-        async def lose(_passwords: Passwords, _password: str) -> str:
+        async def lose(_passwords: PasswordHasher, _password: str) -> str:
             async with app.state.sessions.begin() as session:
                 await session.execute(update(User).values(password_hash=winner))
             return loser
 
-        monkeypatch.setattr(Passwords, "hash", lose)
+        monkeypatch.setattr(PasswordHasher, "hash", lose)
         check_problem(await change_password(client), 409, "CONFLICT")
         async with app.state.sessions() as session:
             assert await session.scalar(select(User.password_hash)) == winner

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from sqlalchemy import delete, select, text, update
 
-from app.auth.tokens import TokenPair, Tokens
+from app.auth.tokens import TokenPair, TokenService
 from app.auth.users import User, UserSession
 from tests.problems import check_problem
 from tests.users import (
@@ -121,7 +121,7 @@ class TestRefresh:
     ) -> None:
         pair = await start_session(client)
         with monkeypatch.context() as broken:
-            broken.delattr(Tokens, "sign")
+            broken.delattr(TokenService, "sign")
             assert (await refresh(client, pair.refresh_token)).status_code == 500
         await exchange(client, pair)
 

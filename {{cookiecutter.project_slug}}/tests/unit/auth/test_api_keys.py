@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from app.auth.api_keys import compute_checksum, digest_key, make_key, read_key_id
-from app.core.config import DISTRIBUTION
+from app.core.settings import DISTRIBUTION
 
 BODY = DISTRIBUTION + "_" + "0123456789abcdef" + "_" + "f" * 64
 KEY = BODY + compute_checksum(BODY)

@@ -8,8 +8,8 @@ from typing import Any
 import jwt
 import pytest
 
-from app.auth.tokens import InvalidTokenError, TokenPair, Tokens, new_token_id
-from app.core.rsa_keys import parse_private_key
+from app.auth.rsa_keys import parse_private_key
+from app.auth.tokens import InvalidTokenError, TokenPair, TokenService, new_token_id
 from tests.users import forge, make_pem, make_public_pem, read_part
 
 USER, SESSION = uuid.uuid4(), uuid.uuid4()
@@ -30,16 +30,16 @@ class AnyHeader(dict[str, Any]):
 
 
 @pytest.fixture
-def tokens(make_settings: Any) -> Tokens:
+def tokens(make_settings: Any) -> TokenService:
     settings = make_settings(rsa_public_keys=[make_public_pem("old")])
-    return Tokens(settings, settings.private_key)
+    return TokenService(settings, settings.private_key)
 
 
-def issue(tokens: Tokens, life: timedelta = WEEK) -> TokenPair:
+def issue(tokens: TokenService, life: timedelta = WEEK) -> TokenPair:
     return tokens.issue(USER, SESSION, "0" * 32, datetime.now(UTC) + life)
 
 
-def test_what_a_token_says_and_nothing_of_the_person(tokens: Tokens) -> None:
+def test_what_a_token_says_and_nothing_of_the_person(tokens: TokenService) -> None:
     pair = issue(tokens)
     for token, kind in ((pair.access_token, "access"), (pair.refresh_token, "refresh")):
         claims = read_part(token, 1)
@@ -50,13 +50,13 @@ def test_what_a_token_says_and_nothing_of_the_person(tokens: Tokens) -> None:
     assert read_part(pair.refresh_token, 1)["jti"] == "0" * 32
 
 
-def test_the_header_says_kind_and_key(tokens: Tokens) -> None:
+def test_the_header_says_kind_and_key(tokens: TokenService) -> None:
     pair = issue(tokens)
     for token, kind in ((pair.access_token, "at+jwt"), (pair.refresh_token, "rt+jwt")):
         assert read_part(token, 0) == {"alg": "RS256", "typ": kind, "kid": tokens.kid}
 
 
-def test_access_lasts_15_minutes_and_refresh_7_days(tokens: Tokens) -> None:
+def test_access_lasts_15_minutes_and_refresh_7_days(tokens: TokenService) -> None:
     pair = issue(tokens)
     access, refresh = (read_part(token, 1) for token in (pair.access_token, pair.refresh_token))
     assert access["exp"] - access["iat"] == pair.expires_in == 900
@@ -65,7 +65,7 @@ def test_access_lasts_15_minutes_and_refresh_7_days(tokens: Tokens) -> None:
     assert pair.token_type == "Bearer"  # noqa: S105 - the word of the RFC
 
 
-def test_no_token_outlives_its_session(tokens: Tokens) -> None:
+def test_no_token_outlives_its_session(tokens: TokenService) -> None:
     pair = issue(tokens, timedelta(minutes=5))
     access, refresh = (read_part(token, 1) for token in (pair.access_token, pair.refresh_token))
     assert access["exp"] == refresh["exp"]
@@ -79,7 +79,7 @@ def test_ids_are_128_bits_and_differ() -> None:
     assert {len(bytes.fromhex(token_id)) for token_id in ids} == {16}
 
 
-def test_the_key_id_is_the_thumbprint(tokens: Tokens) -> None:
+def test_the_key_id_is_the_thumbprint(tokens: TokenService) -> None:
     def encode(number: int) -> str:
         raw = number.to_bytes((number.bit_length() + 7) // 8, "big")
         return urlsafe_b64encode(raw).decode().rstrip("=")
@@ -90,14 +90,14 @@ def test_the_key_id_is_the_thumbprint(tokens: Tokens) -> None:
     assert tokens.kid == urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def test_a_token_of_another_known_key_is_read(tokens: Tokens, make_settings: Any) -> None:
-    old = Tokens(make_settings(), parse_private_key(make_pem("old")))
+def test_a_token_of_another_known_key_is_read(tokens: TokenService, make_settings: Any) -> None:
+    old = TokenService(make_settings(), parse_private_key(make_pem("old")))
     assert tokens.read(issue(old).access_token, "access").sub == USER
     with pytest.raises(InvalidTokenError):
         old.read(issue(tokens).access_token, "access")
 
 
-def test_a_token_is_of_one_kind(tokens: Tokens) -> None:
+def test_a_token_is_of_one_kind(tokens: TokenService) -> None:
     pair = issue(tokens)
     assert tokens.read(pair.refresh_token, "refresh").jti == "0" * 32
     with pytest.raises(InvalidTokenError):
@@ -107,7 +107,7 @@ def test_a_token_is_of_one_kind(tokens: Tokens) -> None:
 
 
 def test_the_library_is_allowed_one_algorithm(
-    tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+    tokens: TokenService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Also if our own look at the header were gone.
     monkeypatch.setattr(jwt, "get_unverified_header", lambda token: AnyHeader(read_part(token, 0)))
@@ -118,6 +118,6 @@ def test_the_library_is_allowed_one_algorithm(
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "\ud800.a.b", "é.a.b", "a" * 8193])
-def test_any_other_text_is_no_token(tokens: Tokens, token: str) -> None:
+def test_any_other_text_is_no_token(tokens: TokenService, token: str) -> None:
     with pytest.raises(InvalidTokenError):
         tokens.read(token, "access")

@@ -6,8 +6,8 @@ from opentelemetry import trace
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from app.core.config import Settings
 from app.core.middleware import Envelope, Gate, describe_request
+from app.settings import Settings
 from tests.conftest import ORIGIN
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

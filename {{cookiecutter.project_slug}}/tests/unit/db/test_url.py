@@ -1,6 +1,6 @@
 import pytest
 
-from app.core.database_url import parse_database_url
+from app.db.url import parse_database_url
 
 # {% if cookiecutter.database == "postgresql" %}
 USER = "u:p%40%3A%2F%25%23"

@@ -9,9 +9,8 @@ from click.testing import CliRunner, Result
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
-from app.auth import commands
-from app.cli import main
-from app.core.rsa_keys import parse_public_key, read_private_key
+from app.auth.rsa_keys import parse_public_key, read_private_key
+from app.cli import keys, main, sessions, users
 from tests.users import EMAIL, PASSWORD, log_in, make_public_pem, sign_in
 
 BOB = "bob@example.com"
@@ -33,7 +32,8 @@ async def client(app: FastAPI, connect: Any) -> AsyncIterator[AsyncClient]:
 @pytest.fixture
 def manage(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Run a command with the settings of the application, beside it."""
-    monkeypatch.setattr(commands, "prepare", lambda: app.state.settings)
+    for module in (keys, sessions, users):
+        monkeypatch.setattr(module, "prepare", lambda: app.state.settings)
 
     async def run(*arguments: str, answers: str = "") -> Result:
         return await asyncio.to_thread(CliRunner().invoke, main, arguments, input=answers)

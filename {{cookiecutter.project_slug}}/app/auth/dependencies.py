@@ -6,14 +6,14 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.security import OAuth2PasswordBearer
 from structlog import get_logger
 
-from app.auth.accounts import Accounts
+from app.auth.accounts import UserService
 from app.auth.errors import InsufficientScopeError, InvalidRequestError, NotAuthenticatedError
-from app.auth.passwords import Passwords
-from app.auth.sessions import Sessions
-from app.auth.signing import find_private_key
-from app.auth.tokens import Tokens
+from app.auth.jwks import find_private_key
+from app.auth.passwords import PasswordHasher
+from app.auth.sessions import SessionService
+from app.auth.token_settings import AuthSettings
+from app.auth.tokens import TokenService
 from app.auth.users import User, UserSession
-from app.core.config import Settings
 from app.core.health import API_PREFIX
 from app.core.logging import log_context
 from app.db.session import SessionDep
@@ -22,30 +22,30 @@ from app.db.session import SessionDep
 bearer = OAuth2PasswordBearer(f"{API_PREFIX}/auth/login", auto_error=False)
 
 
-def open_auth(app: FastAPI, settings: Settings) -> None:
+def setup(app: FastAPI, settings: AuthSettings) -> None:
     """Give the application its keys; ValueError if there is none that can be read."""
-    app.state.tokens = Tokens(settings, find_private_key(settings))
-    app.state.passwords = Passwords(settings.password_hash_cost)
+    app.state.tokens = TokenService(settings, find_private_key(settings))
+    app.state.passwords = PasswordHasher(settings.password_hash_cost)
 
 
-def get_sessions(request: Request, session: SessionDep) -> Sessions:
+def get_session_service(request: Request, session: SessionDep) -> SessionService:
     """Return what starts and ends sessions."""
     state = request.app.state
-    return Sessions(session, state.tokens, state.settings)
+    return SessionService(session, state.tokens, state.settings)
 
 
-def get_accounts(request: Request, session: SessionDep) -> Accounts:
+def get_user_service(request: Request, session: SessionDep) -> UserService:
     """Return what makes and checks users."""
     state = request.app.state
-    return Accounts(session, state.passwords, state.settings)
+    return UserService(session, state.passwords, state.settings)
 
 
-SessionsDep = Annotated[Sessions, Depends(get_sessions)]
-AccountsDep = Annotated[Accounts, Depends(get_accounts)]
+SessionServiceDep = Annotated[SessionService, Depends(get_session_service)]
+UserServiceDep = Annotated[UserService, Depends(get_user_service)]
 
 
 async def get_current_session(
-    request: Request, sessions: SessionsDep, token: Annotated[str | None, Depends(bearer)]
+    request: Request, sessions: SessionServiceDep, token: Annotated[str | None, Depends(bearer)]
 ) -> UserSession:
     """Return the caller's session, with its user.
 
@@ -62,18 +62,18 @@ async def get_current_session(
     return current
 
 
-CurrentSessionDep = Annotated[UserSession, Depends(get_current_session)]
+CurrentSession = Annotated[UserSession, Depends(get_current_session)]
 
 
-async def get_caller(current: CurrentSessionDep) -> User:
+async def get_current_user(current: CurrentSession) -> User:
     """Return the user who calls; NotAuthenticatedError, InvalidTokenError, InvalidRequestError."""
     return current.user
 
 
-CallerDep = Annotated[User, Depends(get_caller)]
+CurrentUser = Annotated[User, Depends(get_current_user)]
 
 
-async def require_superuser(caller: CallerDep) -> None:
+async def require_superuser(caller: CurrentUser) -> None:
     """Raise InsufficientScopeError unless the caller is a superuser."""
     if not caller.is_superuser:
         get_logger("app.auth").warning("authz_fail", scope="superuser")

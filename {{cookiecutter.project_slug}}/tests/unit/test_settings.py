@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 from pydantic_settings import SettingsError
 
-from app.core.config import Settings, load_settings
+from app.settings import Settings, load_settings
 # {% if cookiecutter.auth == "jwt" %}
 from tests.users import make_pem
 # {% elif cookiecutter.auth == "api_key" %}
 from tests.keys import SECRET_KEY
 # {% endif %}
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PRODUCTION = {
     "ENVIRONMENT": "production",
     "ALLOWED_HOSTS": "api.example.com",

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 from structlog import get_logger
 
-from app.core.config import Settings
-from app.core.rsa_keys import create_private_key, read_private_key
+from app.auth.rsa_keys import create_private_key, read_private_key
+from app.auth.token_settings import AuthSettings
 
 LOCAL_KEY = Path("local.pem")
 # For everybody, and good for a while: the next key is published before it signs.
@@ -52,7 +52,7 @@ async def read_public_keys(request: Request) -> Response:
     return Response(body, 200, headers, "application/jwk-set+json")
 
 
-def find_private_key(settings: Settings) -> RSAPrivateKey:
+def find_private_key(settings: AuthSettings) -> RSAPrivateKey:
     """Return the key that signs; locally it is made when there is none."""
     if settings.private_key:
         return settings.private_key

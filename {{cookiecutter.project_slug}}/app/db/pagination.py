@@ -42,7 +42,7 @@ class Rows(NamedTuple, Generic[T]):
     total: int
 
 
-async def fetch_page(session: AsyncSession, query: Select[T], page: PageQuery) -> Rows[T]:
+async def paginate(session: AsyncSession, query: Select[T], page: PageQuery) -> Rows[T]:
     """Return a page of an ordered query, whose order must be total."""
     counted: Select[Any] = query.order_by(None).with_only_columns(
         func.count(), maintain_column_froms=True

@@ -7,7 +7,8 @@ import pytest
 import uvicorn
 from click.testing import CliRunner
 
-from app.cli import Supervisor, main
+from app.cli import main
+from app.cli.serve import Supervisor
 
 
 @pytest.fixture
@@ -63,5 +64,7 @@ def test_openapi_can_be_compared_with_what_was_committed(tmp_path: Path) -> None
 
 def test_the_supervisor_stops_listening_before_its_workers_end() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        Supervisor(uvicorn.Config("app.main:create_app"), sockets=[listener]).terminate_all()
+        Supervisor(
+            uvicorn.Config("app.main:create_app", log_config=None), sockets=[listener]
+        ).terminate_all()
         assert listener.fileno() == -1

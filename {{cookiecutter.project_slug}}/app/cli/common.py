@@ -1,4 +1,4 @@
-"""How a command begins."""
+"""What every command needs: settings, logging and error exits."""
 
 import sys
 from typing import Never
@@ -6,12 +6,12 @@ from typing import Never
 from pydantic_settings import SettingsError
 from structlog import get_logger
 
-from app.core.config import Settings, load_settings
 from app.core.logging import configure_logging
+from app.settings import Settings, load_settings
 
 
 def prepare() -> Settings:
-    """Take over the log and return the settings, or say in one line why they are not valid."""
+    """Configure logging and return the settings, or exit with status 1 if they are invalid."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -21,7 +21,7 @@ def prepare() -> Settings:
 
 
 def refuse(reason: str) -> Never:
-    """Say in one line of the log why there is no start, and exit with status 1."""
+    """Log the reason in one line and exit with status 1."""
     configure_logging()
     get_logger("app.cli").critical("invalid_settings", reason=reason)
     sys.exit(1)

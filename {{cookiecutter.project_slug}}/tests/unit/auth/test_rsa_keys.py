@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from app.core.rsa_keys import (
+from app.auth.rsa_keys import (
     create_private_key,
     parse_private_key,
     parse_public_key,

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
+from app.auth.rsa_keys import parse_private_key, parse_public_key
 from app.auth.tokens import describe_key
-from app.core.rsa_keys import parse_private_key, parse_public_key
 from tests.problems import check_problem
 from tests.users import (
     EMAIL,

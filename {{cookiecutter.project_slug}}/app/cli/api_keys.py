@@ -15,10 +15,10 @@ from app.auth.configured_keys import ApiKey, Keys
 from app.auth.clients import ApiKey
 from app.auth.stored_keys import Keys
 # {% endif %}
-from app.core.command import prepare
+from app.cli.common import prepare
 # {% if cookiecutter.database != "none" %}
+from app.cli.database import run_in_session
 from app.core.errors import NotFoundError
-from app.db.command import run_in_session
 # {% endif %}
 # {% if cookiecutter.database != "none" %}
 

@@ -6,13 +6,13 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.config import Settings
 from app.db.engine import create_engine
+from app.db.settings import DatabaseSettings
 
 T = TypeVar("T")
 
 
-def run_in_session(settings: Settings, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+def run_in_session(settings: DatabaseSettings, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
     """Return the result of the work, committed."""
 
     async def run() -> T:

@@ -1,0 +1,83 @@
+"""Settings of users, sessions and tokens."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from pydantic import Field, PlainValidator, Secret
+
+from app.auth.rsa_keys import parse_private_key, parse_public_key, read_private_key
+from app.core.settings import DISTRIBUTION, CommaSeparated, CoreSettings
+
+PrivateKey = Secret[Annotated[RSAPrivateKey, PlainValidator(parse_private_key)]]
+PrivateKeyFile = Secret[Annotated[RSAPrivateKey, PlainValidator(read_private_key)]]
+PublicKey = Annotated[RSAPublicKey, PlainValidator(parse_public_key)]
+
+
+class AuthSettings(CoreSettings):
+    """Settings of users, sessions and tokens."""
+
+    replicas: int = Field(default=1, ge=1, description="Number of instances that run side by side.")
+    gateway_throttles: bool = Field(
+        default=False, description="A gateway limits failed logins, so Redis is not required."
+    )
+    rsa_private_key_content: PrivateKey | None = Field(
+        default=None, description="Private key that signs tokens: PEM, optionally in base64."
+    )
+    rsa_private_key_path: PrivateKeyFile | None = Field(
+        default=None, description="File of the private key. Default: local.pem, created locally."
+    )
+    rsa_public_keys: CommaSeparated[PublicKey] = Field(
+        default=[], description="Further public keys whose tokens are accepted, for key rotation."
+    )
+    token_issuer: str = Field(
+        default=DISTRIBUTION, min_length=1, description="The `iss` claim of issued tokens."
+    )
+    token_audience: str = Field(
+        default=DISTRIBUTION, min_length=1, description="The `aud` claim of issued tokens."
+    )
+    access_token_minutes: int = Field(
+        default=15, ge=1, le=60, description="Lifetime of an access token in minutes."
+    )
+    refresh_token_days: int = Field(
+        default=7, ge=1, le=30, description="Lifetime of a refresh token in days."
+    )
+    refresh_leeway_seconds: int = Field(
+        default=10, ge=0, le=60, description="Seconds in which a used refresh token is tolerated."
+    )
+    session_days: int = Field(
+        default=30, ge=1, le=365, description="Days after which a session ends at the latest."
+    )
+    password_min_length: int = Field(
+        default=8, ge=8, le=64, description="Fewest characters of a password."
+    )
+    password_hash_cost: int = Field(default=12, ge=4, le=16, description="Cost factor of bcrypt.")
+    sign_up_enabled: bool = Field(default=True, description="Allow anyone to create a user.")
+    login_attempts_per_account: int = Field(
+        default=10, ge=1, description="Failed logins per account in 15 minutes."
+    )
+    auth_failures_per_client: int = Field(
+        default=20, ge=1, description="Failed logins and sign-ups per client in 15 minutes."
+    )
+    refreshes_per_account: int = Field(
+        default=100, ge=1, description="Token refreshes per account in 15 minutes."
+    )
+
+    @property
+    def private_key(self) -> RSAPrivateKey | None:
+        """The configured key that signs tokens."""
+        key = self.rsa_private_key_content or self.rsa_private_key_path
+        return key.get_secret_value() if key else None
+
+    def find_unsafe_values(self) -> Iterator[str]:
+        """Yield a message for each value that this environment must not have."""
+        yield from super().find_unsafe_values()
+        if self.environment != "production":
+            return
+        counts_alone = not self.redis_url and not self.gateway_throttles
+        if counts_alone and max(self.workers, self.replicas) > 1:
+            yield "REDIS_URL: must be set for several workers or replicas, unless GATEWAY_THROTTLES"
+        if not self.private_key:
+            yield "RSA_PRIVATE_KEY_CONTENT: must be set, or RSA_PRIVATE_KEY_PATH"
+        if self.password_hash_cost < 10:
+            yield "PASSWORD_HASH_COST: must be 10 or more"

@@ -1,0 +1,46 @@
+"""The command line of the service: `manage`."""
+
+import click
+
+from app.cli import (
+    # {% if cookiecutter.auth == "api_key" %}
+    api_keys,
+    # {% endif %}
+    # {% if cookiecutter.database != "none" and cookiecutter.__alembic != "yes" %}
+    create_schema,
+    # {% endif %}
+    # {% if cookiecutter.auth == "jwt" %}
+    keys,
+    # {% endif %}
+    # {% if cookiecutter.__alembic == "yes" %}
+    migrate,
+    # {% endif %}
+    openapi,
+    serve,
+    # {% if cookiecutter.auth == "jwt" %}
+    sessions,
+    users,
+    # {% endif %}
+)
+
+
+@click.group()
+def main() -> None:
+    """Manage the service."""
+
+
+main.add_command(serve.serve)
+main.add_command(openapi.openapi)
+# {% if cookiecutter.__alembic == "yes" %}
+main.add_command(migrate.migrate)
+# {% elif cookiecutter.database != "none" %}
+main.add_command(create_schema.create_schema)
+# {% endif %}
+# {% if cookiecutter.auth == "jwt" %}
+main.add_command(users.create_user)
+main.add_command(users.users)
+main.add_command(sessions.user_sessions)
+main.add_command(keys.keys)
+# {% elif cookiecutter.auth == "api_key" %}
+main.add_command(api_keys.api_keys)
+# {% endif %}

@@ -1,0 +1,58 @@
+"""Settings of the database connection."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, PlainValidator, Secret
+from sqlalchemy import URL
+
+from app.core.settings import PLACEHOLDER, CoreSettings
+from app.db.url import BACKEND, LOCAL_DATABASE, parse_database_url
+
+
+class DatabaseSettings(CoreSettings):
+    """Settings of the database connection."""
+
+    database_url: Secret[Annotated[URL, PlainValidator(parse_database_url)]] | None = Field(
+        default=None, description="URL of the database. Default: the SQLite file local.db."
+    )
+    database_pool_size: int = Field(
+        default=10, ge=1, le=1000, description="Connections that each process keeps open."
+    )
+    database_max_overflow: int = Field(
+        default=5, ge=0, le=1000, description="Additional connections under load."
+    )
+    database_pool_timeout: int = Field(
+        default=5, ge=1, le=60, description="Seconds to wait for a free connection."
+    )
+    database_pool_recycle: int = Field(
+        default=3600, ge=1, description="Seconds after which a connection is replaced."
+    )
+    database_pool_pre_ping: bool = Field(
+        default=True, description="Test each connection before use."
+    )
+    database_statement_timeout: int = Field(
+        default=30, ge=0, description="Seconds after which a statement is cancelled; 0 disables it."
+    )
+    database_startup_timeout: int = Field(
+        default=10, ge=0, description="Seconds to wait for the database at startup."
+    )
+    update_schema_on_startup: bool = Field(
+        default_factory=lambda known: known["environment"] == "local",
+        description="Update the schema at startup. Default: only with ENVIRONMENT=local.",
+    )
+
+    @property
+    def database(self) -> URL:
+        """The database URL, or the local SQLite file if none is set."""
+        return self.database_url.get_secret_value() if self.database_url else LOCAL_DATABASE
+
+    def find_unsafe_values(self) -> Iterator[str]:
+        """Yield a message for each value that this environment must not have."""
+        yield from super().find_unsafe_values()
+        if self.environment != "production":
+            return
+        if not self.database_url or self.database.get_backend_name() != BACKEND:
+            yield f"DATABASE_URL: must be a {BACKEND}:// URL"
+        if PLACEHOLDER.search(self.database.render_as_string(hide_password=False)):
+            yield "DATABASE_URL: contains a placeholder"
