@@ -13,7 +13,9 @@ ALEMBIC = "{{ cookiecutter.__alembic }}" == "yes"
 AUTH = "{{ cookiecutter.auth }}"
 JWT = AUTH == "jwt"
 API_KEY = AUTH == "api_key"
-DOCKER = "{{ cookiecutter.deployment }}" == "docker"
+DEPLOYMENT = "{{ cookiecutter.deployment }}"
+KUBERNETES = DEPLOYMENT == "kubernetes"
+DOCKER = KUBERNETES or DEPLOYMENT == "docker"
 
 KEEP_IF = {
     "app/api": MODULAR,
@@ -56,7 +58,7 @@ KEEP_IF = {
     "app/cli/migrate.py": ALEMBIC,
     "app/cli/sessions.py": JWT,
     "app/cli/users.py": JWT,
-    "docs": JWT or DOCKER,
+    "docs": JWT or DEPLOYMENT != "none",
     "docs/authentication.md": JWT,
     "app/db/postgresql.py": DATABASE == "postgresql",
     "app/db/mysql.py": DATABASE == "mysql",
@@ -74,6 +76,8 @@ KEEP_IF = {
     "docker/mysql.sh": DATABASE == "mysql",
     "docker/sqlite.sh": DATABASE == "sqlite",
     "docs/docker.md": DOCKER,
+    "deploy": DEPLOYMENT not in {"docker", "none"},
+    "docs/kubernetes.md": KUBERNETES,
     "tests/databases.py": SQL,
     "tests/keys.py": API_KEY,
     "tests/users.py": JWT,
@@ -122,7 +126,7 @@ Next steps:
   make setup      # install into .venv and write uv.lock (commit it)
   make dev        # serve on http://127.0.0.1:8000/docs
   make check      # run every check and the tests
-# {% if cookiecutter.deployment == "docker" %}
+# {% if cookiecutter.__containers == "yes" %}
 
 With Docker:
 

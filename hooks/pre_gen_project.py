@@ -18,7 +18,9 @@ TEXTS = {
 
 ANSWERS = {
     "database": "{{ cookiecutter.database }}",
+    "migrations": "{{ cookiecutter.migrations }}",
     "auth": "{{ cookiecutter.auth }}",
+    "deployment": "{{ cookiecutter.deployment }}",
 }
 # Answers that cannot go together, and what to choose instead.
 REFUSED = [
@@ -26,6 +28,21 @@ REFUSED = [
         {"database": "none", "auth": "jwt"},
         "auth=jwt stores users and sessions in a database: choose database=postgresql, mysql or "
         "sqlite, or auth=api_key or none.",
+    ),
+    (
+        {"deployment": "kubernetes", "database": "sqlite"},
+        "deployment=kubernetes runs several pods, which cannot share a SQLite file: choose "
+        "database=postgresql, mysql or none, or deployment=docker.",
+    ),
+    (
+        {"deployment": "kubernetes", "database": "postgresql", "migrations": "no"},
+        "deployment=kubernetes replaces pods one by one, so that schema changes must suit both "
+        "versions: choose migrations=yes, or deployment=docker.",
+    ),
+    (
+        {"deployment": "kubernetes", "database": "mysql", "migrations": "no"},
+        "deployment=kubernetes replaces pods one by one, so that schema changes must suit both "
+        "versions: choose migrations=yes, or deployment=docker.",
     ),
 ]
 

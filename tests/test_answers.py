@@ -102,6 +102,8 @@ REFUSED = {
     "delete character": ({"author_name": "a\x7f"}, "control character"),
     "C1 control": ({"description": "a\x9bb"}, "control character"),
     "jwt without a database": ({"auth": "jwt", "database": "none"}, "choose"),
+    "kubernetes with sqlite": ({"deployment": "kubernetes", "database": "sqlite"}, "choose"),
+    "kubernetes without migrations": ({"deployment": "kubernetes", "migrations": "no"}, "choose"),
     "block syntax": ({"description": "a {% raw %}"}, "template syntax"),
     "comment syntax": ({"author_name": "{# x"}, "template syntax"),
     "expression from a block": ({"author_email": "{{ '{' ~ '{' }} x"}, "template syntax"),
