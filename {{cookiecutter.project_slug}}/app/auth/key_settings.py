@@ -9,6 +9,10 @@ from pydantic import Field, SecretStr
 
 # {% if cookiecutter.database == "none" %}
 from app.core.settings import PLACEHOLDER, CommaSeparated, CoreSettings
+# {% else %}
+from app.core.settings import PLACEHOLDER, CoreSettings
+# {% endif %}
+# {% if cookiecutter.database == "none" %}
 
 KeyEntry = Annotated[
     str,
@@ -17,8 +21,6 @@ KeyEntry = Annotated[
         r"/[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9a-f]{64}$"
     ),
 ]
-# {% else %}
-from app.core.settings import PLACEHOLDER, CoreSettings
 # {% endif %}
 
 
