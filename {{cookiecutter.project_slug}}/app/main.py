@@ -21,10 +21,7 @@ from app import items
 # {% endif %}
 # {% if cookiecutter.auth != "none" %}
 from app.auth import get_current_user
-# {% endif %}
-# {% if cookiecutter.auth == "jwt" %}
-from app.auth import setup as setup_auth
-from app.auth.routes import add_auth_routes
+from app.auth import router as auth_router
 # {% endif %}
 from app.core import health
 from app.core.docs import OPENAPI_URL, add_documentation
@@ -62,9 +59,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.rate_limiter = limiter
         # {% if cookiecutter.database != "none" %}
         await stack.enter_async_context(open_database(app, settings))
-        # {% endif %}
-        # {% if cookiecutter.auth == "jwt" %}
-        setup_auth(app, settings)
         # {% endif %}
         yield
 
@@ -114,9 +108,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # {% else %}
     known_callers = [Depends(get_current_user)]
     app.include_router(resources, prefix=health.API_PREFIX, dependencies=known_callers)
-    # {% endif %}
-    # {% if cookiecutter.auth == "jwt" %}
-    add_auth_routes(app)
+    app.include_router(auth_router)
     # {% endif %}
     if settings.docs_enabled:
         add_documentation(app)

@@ -1,13 +1,13 @@
-"""Authentication. The other packages use the names that this module exports."""
+"""Authentication. Other packages use only these names, which are the same for every method.
+
+`router` holds the routes of authentication and, in its lifespan, the resources that they share.
+"""
 
 # {% if cookiecutter.auth == "jwt" %}
-from app.auth.dependencies import CurrentUser, get_current_user, setup
+from app.auth.dependencies import CurrentUser, get_current_user
+from app.auth.routes import router
 # {% else %}
-from app.auth.api_keys import CurrentUser, get_current_user
+from app.auth.api_keys import CurrentUser, get_current_user, router
 # {% endif %}
 
-# {% if cookiecutter.auth == "jwt" %}
-__all__ = ["CurrentUser", "get_current_user", "setup"]
-# {% else %}
-__all__ = ["CurrentUser", "get_current_user"]
-# {% endif %}
+__all__ = ["CurrentUser", "get_current_user", "router"]

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Annotated
 from zlib import crc32
 
-from fastapi import Depends, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.security import APIKeyHeader
 from limits import RateLimitItemPerMinute
 from structlog import get_logger
@@ -43,6 +43,7 @@ SCOPES = ("read", "write")
 
 log = get_logger("app.auth")
 header = APIKeyHeader(name=HEADER, auto_error=False)
+router = APIRouter()  # API keys are managed by commands, not by requests
 
 
 class InvalidApiKeyError(AppError):

@@ -2,17 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 from structlog import get_logger
 
 from app.auth.accounts import UserService
 from app.auth.errors import InsufficientScopeError, InvalidRequestError, NotAuthenticatedError
-from app.auth.jwks import find_private_key
-from app.auth.passwords import PasswordHasher
 from app.auth.sessions import SessionService
-from app.auth.token_settings import AuthSettings
-from app.auth.tokens import TokenService
 from app.auth.users import User, UserSession
 from app.core.health import API_PREFIX
 from app.core.logging import log_context
@@ -22,19 +18,13 @@ from app.db.session import SessionDep
 bearer = OAuth2PasswordBearer(f"{API_PREFIX}/auth/login", auto_error=False)
 
 
-def setup(app: FastAPI, settings: AuthSettings) -> None:
-    """Give the application its keys; ValueError if there is none that can be read."""
-    app.state.tokens = TokenService(settings, find_private_key(settings))
-    app.state.passwords = PasswordHasher(settings.password_hash_cost)
-
-
-def get_session_service(request: Request, session: SessionDep) -> SessionService:
+async def get_session_service(request: Request, session: SessionDep) -> SessionService:
     """Return what starts and ends sessions."""
     state = request.app.state
     return SessionService(session, state.tokens, state.settings)
 
 
-def get_user_service(request: Request, session: SessionDep) -> UserService:
+async def get_user_service(request: Request, session: SessionDep) -> UserService:
     """Return what makes and checks users."""
     state = request.app.state
     return UserService(session, state.passwords, state.settings)

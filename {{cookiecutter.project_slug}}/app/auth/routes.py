@@ -1,5 +1,7 @@
 """The routes of sign-up, sign-in and users."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
@@ -17,6 +19,7 @@ from app.auth.dependencies import (
     get_current_user,
     require_superuser,
 )
+from app.auth.passwords import PasswordHasher
 from app.auth.schemas import (
     Email,
     PasswordChange,
@@ -27,7 +30,8 @@ from app.auth.schemas import (
     UserUpdate,
 )
 from app.auth.throttle import LoginThrottleDep
-from app.auth.tokens import InvalidTokenError, TokenPair
+from app.auth.token_settings import AuthSettings
+from app.auth.tokens import InvalidTokenError, TokenPair, TokenService
 from app.auth.users import User
 from app.core.errors import AppError, Problem
 from app.core.health import API_PREFIX
@@ -151,8 +155,20 @@ async def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) 
     return await paginate(session, select(User).order_by(User.created_at, User.id), query)
 
 
-def add_auth_routes(app: FastAPI) -> None:
-    """Give the application these routes, the public ones and those for users."""
-    for router in (public, private, admin):
-        app.include_router(router, prefix=API_PREFIX)
-    app.include_router(jwks.router)
+@asynccontextmanager
+async def open_auth(app: FastAPI) -> AsyncIterator[None]:
+    """Load the signing key and create the password hasher at startup.
+
+    Raises:
+        ValueError: The local signing key cannot be read.
+    """
+    settings: AuthSettings = app.state.settings
+    app.state.tokens = TokenService(settings, jwks.find_private_key(settings))
+    app.state.passwords = PasswordHasher(settings.password_hash_cost)
+    yield
+
+
+router = APIRouter(lifespan=open_auth)
+for part in (public, private, admin):
+    router.include_router(part, prefix=API_PREFIX)
+router.include_router(jwks.router)

@@ -72,7 +72,7 @@ class LoginThrottle:
         await self.limiter.clear(account, self.per_account)
 
 
-def get_throttle(request: Request, limiter: RateLimiterDep) -> LoginThrottle:
+async def get_throttle(request: Request, limiter: RateLimiterDep) -> LoginThrottle:
     """Return the throttle of the caller's address."""
     client = request.client.host if request.client else ""
     return LoginThrottle(limiter, client, request.app.state.settings)
