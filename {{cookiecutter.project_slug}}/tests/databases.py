@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.engine import create_engine
@@ -16,6 +18,7 @@ from app.db.migrate import upgrade
 from app.db.schema import upgrade
 # {% endif %}
 from app.db.url import parse_database_url
+from app.models import Base
 from app.settings import Settings
 
 # Where one connects to make another database.
@@ -27,6 +30,20 @@ MAINTENANCE = None
 
 # The statements that make the schema. Migrations take twenty times as long.
 dump: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def database_url() -> Iterator[str]:
+    """URL of the database that tests share; each test leaves it empty."""
+    with make_test_database() as url:
+        yield url
+
+
+@pytest.fixture
+def own_database_url(tmp_path: Path) -> Iterator[str]:
+    """URL of an empty database that accepts several connections, unlike one in memory."""
+    with make_test_database(tmp_path / "test.db") as url:
+        yield url
 
 
 @contextmanager
@@ -60,6 +77,12 @@ async def prepare_schema(engine: AsyncEngine) -> None:
             await memory.executescript("".join(dump))
         else:
             dump.extend([statement async for statement in memory.iterdump()])
+
+
+async def delete_rows(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            await connection.execute(delete(table))
 
 
 async def execute(settings: Settings, *statements: str) -> None:

@@ -24,7 +24,8 @@ ME = f"{AUTH}/me"
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse"  # noqa: S105
 COST = 4  # the least; hashes would be most of the time of a test
-PASSWORD_HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(COST)).decode()
+# With a fixed salt, so that parametrized tests have the same ids in every worker of pytest-xdist.
+PASSWORD_HASH = bcrypt.hashpw(PASSWORD.encode(), f"$2b${COST:02}$".encode() + b"." * 22).decode()
 
 
 @cache

@@ -1,5 +1,9 @@
 import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient
+
+from tests.clients import MakeApp
+from tests.routes import router
 
 ORIGIN = "https://good.example"
 PREFLIGHT = {"Access-Control-Request-Method": "POST"}
@@ -12,6 +16,13 @@ EVIL = [
     "https://good.example:444",
     "https://GOOD.example",
 ]
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> FastAPI:
+    app = make_app()
+    app.include_router(router)
+    return app
 
 
 def allowances(headers: object) -> list[str]:

@@ -8,9 +8,18 @@ from httpx2 import AsyncClient, Response
 
 from app.core.errors import Problem
 from tests import problems
+from tests.clients import MakeApp
+from tests.routes import router
 
 PARCELS = "/parcels"
 JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> FastAPI:
+    app = make_app()
+    app.include_router(router)
+    return app
 
 
 def check_problem(answer: Response, status: int, code: str) -> Problem:

@@ -6,8 +6,17 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 
 from app.main import create_app
+from tests.clients import MakeApp
+from tests.routes import router
 
 HEALTH = "/api/v1/health"
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> FastAPI:
+    app = make_app()
+    app.include_router(router)
+    return app
 
 
 @pytest.mark.parametrize("path", [HEALTH, "/openapi.json", "/nowhere", "/docs"])

@@ -16,6 +16,11 @@ MUG = {"sku": "MUG-01", "name": "Mug", "price": "9.90", "tags": ["kitchen", "blu
 
 
 @pytest.fixture
+def client(user_client: AsyncClient) -> AsyncClient:
+    return user_client
+
+
+@pytest.fixture
 def statements(app: FastAPI, client: AsyncClient) -> Iterator[list[str]]:
     """What the database is asked, from here on."""
     asked: list[str] = []

@@ -1,7 +1,19 @@
 import asyncio
 from typing import Any
 
+import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient
+
+from tests.clients import MakeApp
+from tests.routes import router
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> FastAPI:
+    app = make_app()
+    app.include_router(router)
+    return app
 
 
 async def test_one_record_a_request(client: AsyncClient, log_lines: Any) -> None:

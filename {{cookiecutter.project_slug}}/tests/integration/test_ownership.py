@@ -20,6 +20,11 @@ MUG = {"sku": "MUG-01", "name": "Mug", "price": "9.90", "tags": ["kitchen"]}
 
 
 @pytest.fixture
+def client(user_client: AsyncClient) -> AsyncClient:
+    return user_client
+
+
+@pytest.fixture
 async def stranger(app: FastAPI, client: AsyncClient) -> dict[str, str]:
     """The header of another caller's requests."""
     return await sign_in(app, "bob@example.com")

@@ -29,6 +29,11 @@ PUBLIC = {
 
 
 @pytest.fixture
+def client(user_client: AsyncClient) -> AsyncClient:
+    return user_client
+
+
+@pytest.fixture
 def app(make_settings: Any) -> FastAPI:
     return create_app(make_settings())
 

@@ -1,6 +1,12 @@
+import pytest
 from httpx2 import AsyncClient
 
 QUOTE = "/api/v1/quotes/DE"
+
+
+@pytest.fixture
+def client(user_client: AsyncClient) -> AsyncClient:
+    return user_client
 
 
 async def test_a_quote(client: AsyncClient) -> None:

@@ -7,12 +7,15 @@ from limits import RateLimitItemPerHour
 
 from app.core.errors import RateLimitedError
 from app.core.rate_limit import RateLimiter, RateLimiterDep
+from tests.routes import router
 
 REDIS = "redis://127.0.0.1:6379/15"
 
 
 async def test_a_client_over_the_general_limit(make_app: Any, connect: Any) -> None:
-    async with connect(make_app(rate_limit_per_minute=2)) as client:
+    app: FastAPI = make_app(rate_limit_per_minute=2)
+    app.include_router(router)
+    async with connect(app) as client:
         answers = [
             await client.get("/text", headers={"Origin": "https://good.example"}) for _ in range(3)
         ]

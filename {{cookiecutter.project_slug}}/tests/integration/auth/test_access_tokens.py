@@ -109,6 +109,11 @@ MANGLED: dict[str, Callable[[str], str]] = {
 
 
 @pytest.fixture
+def client(user_client: AsyncClient) -> AsyncClient:
+    return user_client
+
+
+@pytest.fixture
 def app(make_app: Any) -> FastAPI:
     known = [make_public_pem("next")]
     app: FastAPI = make_app(token_issuer=ISSUER, token_audience=AUDIENCE, rsa_public_keys=known)
@@ -116,9 +121,8 @@ def app(make_app: Any) -> FastAPI:
 
 
 @pytest.fixture
-def good(auth_headers: dict[str, str], client: AsyncClient) -> str:
-    client.headers.clear()
-    return auth_headers["Authorization"].removeprefix("Bearer ")
+def good(client: AsyncClient) -> str:
+    return client.headers.pop("Authorization").removeprefix("Bearer ")
 
 
 @pytest.fixture

@@ -11,6 +11,11 @@ from tests.users import is_accepted, make_pem, make_public_pem, read_part, refre
 JWKS = "/.well-known/jwks.json"
 
 
+@pytest.fixture
+def client(user_client: AsyncClient) -> AsyncClient:
+    return user_client
+
+
 @asynccontextmanager
 async def reach(app: FastAPI) -> AsyncIterator[AsyncClient]:
     """Give a client of another replica, with the same database."""

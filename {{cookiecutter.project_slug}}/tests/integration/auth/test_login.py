@@ -28,6 +28,11 @@ Content-Disposition: form-data; name="password"\r
 """
 
 
+@pytest.fixture
+def client(user_client: AsyncClient) -> AsyncClient:
+    return user_client
+
+
 async def change(app: FastAPI, **values: Any) -> None:
     async with app.state.sessions.begin() as session:
         await session.execute(update(User).values(values))

@@ -15,6 +15,19 @@ NEW_PASSWORD = "battery staple"  # noqa: S105
 UUID = "00000000-0000-0000-0000-000000000000"
 
 
+@pytest.fixture
+def client(user_client: AsyncClient) -> AsyncClient:
+    return user_client
+
+
+@pytest.fixture
+async def test_user(app: FastAPI, client: AsyncClient) -> User:
+    """The one whose requests those of `client` are."""
+    async with app.state.sessions() as session:
+        users: list[User] = (await session.scalars(select(User))).all()
+    return users[0]
+
+
 async def change_password(
     client: AsyncClient, new: str = NEW_PASSWORD, current: str = PASSWORD, **options: Any
 ) -> Response:

@@ -27,6 +27,11 @@ from tests.users import (
 DAY = timedelta(days=1)
 
 
+@pytest.fixture
+def client(user_client: AsyncClient) -> AsyncClient:
+    return user_client
+
+
 def check_refusal(answer: Response, code: str = "INVALID_TOKEN") -> None:
     check_problem(answer, 401, code)
     assert answer.headers["www-authenticate"] == 'Bearer realm="api", error="invalid_token"'

@@ -23,6 +23,11 @@ NO_ADDRESSES = [
 ]
 
 
+@pytest.fixture
+def client(user_client: AsyncClient) -> AsyncClient:
+    return user_client
+
+
 async def count_users(app: FastAPI) -> int:
     async with app.state.sessions() as session:
         return await session.scalar(select(func.count()).select_from(User)) or 0

@@ -17,6 +17,11 @@ NO_REDIS = "redis://127.0.0.1:1/0"
 WRONG = "not it at all"
 
 
+@pytest.fixture
+def client(user_client: AsyncClient) -> AsyncClient:
+    return user_client
+
+
 def connect_from(app: FastAPI, address: str) -> AsyncClient:
     transport = ASGITransport(app, client=(address, 1))
     return AsyncClient(transport=transport, base_url="http://localhost")

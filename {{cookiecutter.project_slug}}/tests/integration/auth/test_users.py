@@ -14,6 +14,11 @@ ROOT = "root@example.com"
 
 
 @pytest.fixture
+def client(user_client: AsyncClient) -> AsyncClient:
+    return user_client
+
+
+@pytest.fixture
 async def superuser(app: FastAPI, client: AsyncClient) -> dict[str, str]:
     return await sign_in(app, ROOT, is_superuser=True)
 

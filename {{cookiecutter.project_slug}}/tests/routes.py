@@ -1,0 +1,57 @@
+"""Routes for tests of the HTTP layer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from pydantic import Field
+
+from app.core.logging import log_context
+from app.core.schemas import RequestSchema
+
+router = APIRouter(include_in_schema=False)
+
+
+class Parcel(RequestSchema):
+    weight_grams: Annotated[int, Field(strict=True, ge=1, le=30_000)]
+    reference: Annotated[str, Field(max_length=100)] | None = None
+
+
+@router.post("/parcels")
+async def create_parcel(parcel: Parcel) -> Parcel:
+    return parcel
+
+
+@router.get("/parcels/{parcel_id}")
+async def read_parcel(parcel_id: int) -> int:
+    return parcel_id
+
+
+@router.get("/crash")
+async def crash() -> None:
+    raise ValueError("a canary in the exception")
+
+
+@router.get("/text")
+async def send_text(size: int = 5000, cache: str = "private") -> PlainTextResponse:
+    return PlainTextResponse("x" * size, headers={"Cache-Control": cache})
+
+
+@router.get("/stream")
+async def stream_forever() -> StreamingResponse:
+    async def count() -> AsyncIterator[bytes]:
+        while True:
+            yield b"tick"
+            await asyncio.sleep(0)
+
+    return StreamingResponse(count(), media_type="text/event-stream")
+
+
+@router.get("/user")
+def name_user() -> None:
+    # A sync route, so in a thread: the field must reach the access record all the same.
+    context = log_context.get()
+    assert context is not None
+    context["user_id"] = "u1"
