@@ -15,6 +15,8 @@ JWT = AUTH == "jwt"
 API_KEY = AUTH == "api_key"
 DEPLOYMENT = "{{ cookiecutter.deployment }}"
 KUBERNETES = DEPLOYMENT == "kubernetes"
+SYSTEMD = DEPLOYMENT == "systemd"
+SUPERVISORD = DEPLOYMENT == "supervisord"
 DOCKER = KUBERNETES or DEPLOYMENT == "docker"
 
 KEEP_IF = {
@@ -77,7 +79,13 @@ KEEP_IF = {
     "docker/sqlite.sh": DATABASE == "sqlite",
     "docs/docker.md": DOCKER,
     "deploy": DEPLOYMENT not in {"docker", "none"},
+    "deploy/kubernetes": KUBERNETES,
+    "deploy/nginx.conf": SYSTEMD or SUPERVISORD,
+    "deploy/supervisord": SUPERVISORD,
+    "deploy/systemd": SYSTEMD,
     "docs/kubernetes.md": KUBERNETES,
+    "docs/supervisord.md": SUPERVISORD,
+    "docs/systemd.md": SYSTEMD,
     "tests/databases.py": SQL,
     "tests/keys.py": API_KEY,
     "tests/users.py": JWT,
@@ -132,6 +140,10 @@ With Docker:
 
   docker build -t app:latest .    # build the image
   make up         # run it with the services it needs, on port 8000 (stop `make dev` first)
+# {% endif %}
+# {% if cookiecutter.deployment != "none" %}
+
+To deploy it, see docs/{{ cookiecutter.deployment }}.md.
 # {% endif %}
 
 Without make (Windows), use the uv commands in README.md.
