@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-.PHONY: help setup demo test kits test-all check
+.PHONY: help setup demo test kits test-all check ci
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -31,3 +31,5 @@ check: setup ## The quick part: the template's sources, hooks, workflows and bak
 	$(BIN)/ruff format --check hooks scripts tests
 	$(BIN)/ruff check hooks scripts tests
 	$(BIN)/pytest -n auto -m "not slow"
+
+ci: check ## What the workflow ci.yml runs

@@ -8,6 +8,7 @@ import os
 
 MODULAR = "{{ cookiecutter.structure }}" == "modular"
 DATABASE = "{{ cookiecutter.database }}"
+SERVER = DATABASE in ("postgresql", "mysql")
 SQL = DATABASE != "none"
 ALEMBIC = "{{ cookiecutter.__alembic }}" == "yes"
 AUTH = "{{ cookiecutter.auth }}"
@@ -87,6 +88,9 @@ KEEP_IF = {
     "docs/supervisord.md": SUPERVISORD,
     "docs/systemd.md": SYSTEMD,
     "tests/databases.py": SQL,
+    "tests/with_database.py": SERVER,
+    "tests/postgresql_server.py": DATABASE == "postgresql",
+    "tests/mysql_server.py": DATABASE == "mysql",
     "tests/keys.py": API_KEY,
     "tests/users.py": JWT,
     "tests/unit/auth": AUTH != "none",

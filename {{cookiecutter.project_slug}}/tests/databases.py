@@ -57,11 +57,10 @@ def make_test_database(file: Path | None = None) -> Iterator[str]:
         raise RuntimeError("TEST_DATABASE_URL: the name of the database must contain `test`")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     name = f"{url.database}_{worker}" + ("_own" if file else "")
-    server = url._replace(database=MAINTENANCE)
-    settings = Settings(_env_file=None, database_url=server.render_as_string(hide_password=False))
-    asyncio.run(execute(settings, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}"))
+    server = url.render_as_string(hide_password=False)
+    asyncio.run(execute(server, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}"))
     yield url.set(database=name).render_as_string(hide_password=False)
-    asyncio.run(execute(settings, f"DROP DATABASE {name}"))
+    asyncio.run(execute(server, f"DROP DATABASE {name}"))
 
 
 async def prepare_schema(engine: AsyncEngine) -> None:
@@ -85,7 +84,10 @@ async def delete_rows(engine: AsyncEngine) -> None:
             await connection.execute(delete(table))
 
 
-async def execute(settings: Settings, *statements: str) -> None:
+async def execute(server_url: str, *statements: str) -> None:
+    """Execute statements such as CREATE DATABASE, on the server's maintenance database."""
+    url = parse_database_url(server_url)._replace(database=MAINTENANCE)
+    settings = Settings(_env_file=None, database_url=url.render_as_string(hide_password=False))
     engine = create_engine(settings).execution_options(isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         for statement in statements:
