@@ -84,6 +84,13 @@ async def delete_rows(engine: AsyncEngine) -> None:
             await connection.execute(delete(table))
 
 
+async def upgrade_schema(url: str) -> None:
+    """Bring the schema of the database up to date."""
+    engine = create_engine(Settings(_env_file=None, database_url=url))
+    await upgrade(engine)
+    await engine.dispose()
+
+
 async def execute(server_url: str, *statements: str) -> None:
     """Execute statements such as CREATE DATABASE, on the server's maintenance database."""
     url = parse_database_url(server_url)._replace(database=MAINTENANCE)

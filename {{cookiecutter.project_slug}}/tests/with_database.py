@@ -1,7 +1,7 @@
 """Run a command on the kind of database server that production uses.
 
     uv run python -m tests.with_database pytest
-    uv run python -m tests.with_database --migrated alembic check
+    uv run python -m tests.with_database --keep manage serve --reload
 
 The server is the one that TEST_DATABASE_URL or DATABASE_URL names, otherwise one on this machine,
 otherwise a container. The database that the URL names is never used: the tests create and drop
@@ -15,11 +15,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -29,7 +27,7 @@ from tests import mysql_server as server
 # {% else %}
 from tests import postgresql_server as server
 # {% endif %}
-from tests.databases import execute, make_test_database
+from tests.databases import execute, make_test_database, upgrade_schema
 
 START_SECONDS = 60
 
@@ -75,10 +73,14 @@ def derive_test_url(text: str, variable: str) -> str:
         raise NoServerError(f"{variable} is not a database URL. {server.ADVICE}") from None
     if url.get_backend_name() not in server.SCHEMES:
         raise NoServerError(f"{variable} does not name a {server.NAME} server. {server.ADVICE}")
-    name = url.database or ""
-    return url.set(database=name if "test" in name else f"{name}_test").render_as_string(
-        hide_password=False
-    )
+    return text if "test" in (url.database or "") else add_suffix(text, "test")
+
+
+def add_suffix(url: str, suffix: str) -> str:
+    """Return the URL with the suffix added to the name of the database."""
+    parsed = make_url(url)
+    name = f"{parsed.database or ''}_{suffix}"
+    return parsed.set(database=name).render_as_string(hide_password=False)
 
 
 def find_container_engine() -> str | None:
@@ -141,14 +143,12 @@ def run(command: Sequence[str], variables: Mapping[str, str]) -> int:
     return subprocess.run(command, env=os.environ | variables, check=False).returncode
 
 
-def run_migrated(command: Sequence[str]) -> int:
-    """Run the command on a new database to which all migrations have been applied."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        make_test_database(Path(folder) / "scratch.db") as url,
-    ):
-        variables = {"DATABASE_URL": url}
-        return run(["manage", "migrate"], variables) or run(command, variables)
+def run_on_scratch(command: Sequence[str], url: str) -> int:
+    """Run the command on a new database that has the schema, and drop it."""
+    os.environ["TEST_DATABASE_URL"] = add_suffix(url, "scratch")
+    with make_test_database() as scratch:
+        asyncio.run(upgrade_schema(scratch))
+        return run(command, {"DATABASE_URL": scratch})
 
 
 def run_kept(command: Sequence[str], url: str) -> int:
@@ -166,7 +166,7 @@ def main() -> int:
         "--optional", action="store_true", help="skip the command if there is no server"
     )
     parser.add_argument(
-        "--migrated", action="store_true", help="run it on a new, migrated database"
+        "--scratch", action="store_true", help="run it on a new database that has the schema"
     )
     parser.add_argument(
         "--keep", action="store_true", help="run it on a database that keeps its data"
@@ -178,8 +178,8 @@ def main() -> int:
             os.environ["TEST_DATABASE_URL"] = url
             if options.keep:
                 return run_kept(options.command, url)
-            if options.migrated:
-                return run_migrated(options.command)
+            if options.scratch:
+                return run_on_scratch(options.command, url)
             return run(options.command, {})
     except NoServerError as error:
         if not options.optional:

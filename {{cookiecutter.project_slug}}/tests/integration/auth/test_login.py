@@ -105,7 +105,11 @@ async def test_nothing_is_trimmed(client: AsyncClient, password: str) -> None:
     assert answer.status_code == (401 if password else 422)
 
 
-@pytest.mark.parametrize("password_hash", ["", "x", "$2b$04$", PASSWORD_HASH[:-1], "é" * 60])
+@pytest.mark.parametrize(
+    "password_hash",
+    ["", "x", "$2b$04$", PASSWORD_HASH[:-1], "é" * 60],
+    ids=["empty", "text", "prefix", "truncated", "not_ascii"],
+)
 async def test_a_hash_that_is_none(app: FastAPI, client: AsyncClient, password_hash: str) -> None:
     await change(app, password_hash=password_hash)
     check_problem(await log_in(client), 401, "INVALID_CREDENTIALS")

@@ -38,7 +38,9 @@ async def test_one_character_has_one_form(passwords: PasswordHasher) -> None:
 
 
 @pytest.mark.parametrize(
-    "password_hash", ["", "x", "$2b$04$", "$2b$99$" + "." * 53, PASSWORD_HASH[:-1], "é" * 60, None]
+    "password_hash",
+    ["", "x", "$2b$04$", "$2b$99$" + "." * 53, PASSWORD_HASH[:-1], "é" * 60, None],
+    ids=["empty", "text", "prefix", "cost", "truncated", "not_ascii", "none"],
 )
 async def test_what_is_no_hash_is_of_no_password(
     passwords: PasswordHasher, password_hash: str | None
