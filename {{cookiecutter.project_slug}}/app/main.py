@@ -10,7 +10,7 @@ from fastapi import FastAPI
 # {% else %}
 from fastapi import Depends, FastAPI
 # {% endif %}
-from starlette.types import ASGIApp
+from starlette.types import Receive, Scope, Send
 
 # {% if cookiecutter.structure == "modular" %}
 from app import api
@@ -23,11 +23,10 @@ from app import items
 from app.auth import get_current_user
 from app.auth import router as auth_router
 # {% endif %}
-from app.core import health
-from app.core.docs import OPENAPI_URL, add_documentation
-from app.core.errors import ERROR_HANDLERS, Problem, declare_problems
+from app.core import docs, health
+from app.core.errors import ERROR_HANDLERS, Problem, document_problems
 from app.core.logging import configure_logging
-from app.core.middleware import Envelope
+from app.core.middleware import RequestMiddleware, list_middleware
 from app.core.rate_limit import RateLimiter
 from app.core.settings import DISTRIBUTION
 # {% if cookiecutter.database != "none" %}
@@ -38,15 +37,19 @@ from app.settings import Settings, load_settings
 
 
 class Service(FastAPI):
-    """FastAPI inside our middleware."""
+    """FastAPI wrapped in `RequestMiddleware`."""
 
-    def build_middleware_stack(self) -> ASGIApp:
-        """Return FastAPI's stack wrapped as a whole, its own error pages included."""
-        return Envelope(super().build_middleware_stack(), self.state.settings)
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 those of FastAPI
+        super().__init__(**options)
+        self.handle_request = RequestMiddleware(super().__call__)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self.handle_request(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document with every error declared."""
-        return declare_problems(super().openapi())
+        """Return the OpenAPI document with every error."""
+        return document_problems(super().openapi())
 
 
 @asynccontextmanager
@@ -79,11 +82,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=about["Summary"],
         debug=settings.debug,
         lifespan=lifespan,
-        openapi_url=OPENAPI_URL if settings.docs_enabled else None,
+        openapi_url=docs.OPENAPI_URL if settings.docs_enabled else None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=settings.max_body_bytes,
+        middleware=list_middleware(settings),
         exception_handlers=ERROR_HANDLERS,
         responses={"default": {"model": Problem}},
         generate_unique_id_function=lambda route: route.name,
@@ -111,5 +114,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(auth_router)
     # {% endif %}
     if settings.docs_enabled:
-        add_documentation(app)
+        app.include_router(docs.router)
     return app

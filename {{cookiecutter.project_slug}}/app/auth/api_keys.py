@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.security import APIKeyHeader
 from limits import RateLimitItemPerMinute
 from structlog import get_logger
+from structlog.contextvars import bind_contextvars
 
 # {% if cookiecutter.database == "none" %}
 from app.auth.configured_keys import ApiClient, ApiKey, KeysDep
@@ -33,7 +34,6 @@ from app.auth.key_settings import AuthSettings
 from app.auth.stored_keys import KeysDep
 # {% endif %}
 from app.core.errors import AppError
-from app.core.logging import log_context
 from app.core.rate_limit import RateLimiterDep
 from app.core.settings import DISTRIBUTION
 
@@ -116,8 +116,7 @@ async def get_key(
         limit = RateLimitItemPerMinute(settings.invalid_keys_per_minute)
         await limiter.hit(f"invalid-keys:{address}", limit)
         raise InvalidApiKeyError
-    if context := log_context.get():
-        context["key_id"] = key.key_id
+    bind_contextvars(key_id=key.key_id)
     # {% if cookiecutter.database != "none" %}
     await keys.note_use(key)
     # {% endif %}

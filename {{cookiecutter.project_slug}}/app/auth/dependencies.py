@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 from structlog import get_logger
+from structlog.contextvars import bind_contextvars
 
 from app.auth.accounts import UserService
 from app.auth.errors import InsufficientScopeError, InvalidRequestError, NotAuthenticatedError
 from app.auth.sessions import SessionService
 from app.auth.users import User, UserSession
 from app.core.health import API_PREFIX
-from app.core.logging import log_context
 from app.db.session import SessionDep
 
 # Reads the header, and is the button in the documentation.
@@ -47,8 +47,7 @@ async def get_current_session(
     if not token:
         raise NotAuthenticatedError
     current = await sessions.find(sessions.tokens.read(token, "access"))
-    if context := log_context.get():
-        context["user_id"] = str(current.user_id)
+    bind_contextvars(user_id=str(current.user_id))
     return current
 
 

@@ -1,57 +1,52 @@
-"""Compression for clients that prefer it, but not of secrets.
-
-What its route marks no-store is left alone: the length of a secret must not leak (BREACH).
-"""
+"""Response compression."""
 
 import re
 
+from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipResponder, IdentityResponder
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MIN_COMPRESSED_BYTES = 1024
-CODING = re.compile(r"\s*(gzip|identity|\*)\s*(?:;\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*)?")
+# `gzip` with a weight above zero (RFC 9110 section 12.5.3).
+ACCEPTS_GZIP = re.compile(
+    r"(^|,)\s*gzip\s*(;\s*q=(1(\.0{0,3})?|0\.\d{0,2}[1-9]\d?)\s*)?(,|$)", re.IGNORECASE
+)
 
 
-def get_header(scope: Scope, name: bytes) -> bytes:
-    """Return the value of a header that was sent exactly once, else nothing."""
-    values = [value for key, value in scope["headers"] if key == name]
-    return values[0] if len(values) == 1 else b""
+class CompressionMiddleware:
+    """Starlette's gzip compression, except for secrets and for clients that refuse it.
 
-
-class Compression:
-    """Starlette's gzip, chosen when the response starts, so that a small one costs nothing."""
+    Starlette ignores the weights of `Accept-Encoding`. A response that its route marks `no-store`
+    is never compressed, because the compressed length reveals secrets (BREACH attack). The
+    decision is made when the response starts, so that small responses cost nothing.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Compress the response if that is worth it."""
+        """Compress the response if the client accepts it."""
         forward = send
 
-        async def choose(message: Message) -> None:
+        async def select_responder(message: Message) -> None:
             nonlocal forward
             if message["type"] == "http.response.start" and is_compressible(message["headers"]):
-                accepted = get_header(scope, b"accept-encoding").decode("latin-1")
-                gzip = GZipResponder(self.app, compresslevel=1, minimum_size=MIN_COMPRESSED_BYTES)
-                responder = gzip if prefers_gzip(accepted) else IdentityResponder(self.app, 0)
+                accepted = Headers(scope=scope).get("accept-encoding", "")
+                gzip = GZipResponder(self.app, MIN_COMPRESSED_BYTES, compresslevel=1)
+                responder = (
+                    gzip if ACCEPTS_GZIP.search(accepted) else IdentityResponder(self.app, 0)
+                )
                 responder.send = send
                 forward = responder.send_with_compression
             await forward(message)
 
-        await self.app(scope, receive, choose)
+        await self.app(scope, receive, select_responder)
 
 
 def is_compressible(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Whether a response is large, or of unknown size, and no secret."""
+    """Return whether a response is large, or of unknown length, and not marked `no-store`."""
     return not any(
         (name == b"content-length" and int(value) < MIN_COMPRESSED_BYTES)
         or (name == b"cache-control" and b"no-store" in value)
         for name, value in headers
     )
-
-
-def prefers_gzip(accepted: str) -> bool:
-    """Whether gzip is acceptable, and no less wanted than identity (RFC 9110 section 12.5.3)."""
-    codings = [CODING.fullmatch(item) for item in accepted.lower().split(",")]
-    weights = {coding[1]: float(coding[2] or 1) for coding in codings if coding}
-    return 0 < weights.get("gzip", weights.get("*", 0)) >= weights.get("identity", 0)

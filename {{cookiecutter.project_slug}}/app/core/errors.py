@@ -1,4 +1,4 @@
-"""Errors: the exceptions of the service, and RFC 9457 problem documents for every status."""
+"""Errors of the service, and the problem documents (RFC 9457) that clients receive."""
 
 import json
 from collections.abc import Mapping
@@ -11,8 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-
-from app.core.logging import log_context
+from structlog.contextvars import bind_contextvars, get_contextvars
 
 MEDIA_TYPE = "application/problem+json"
 MAX_FIELD_ERRORS = 20
@@ -31,50 +30,51 @@ CODES = {
 
 
 class AppError(Exception):
-    """An error with an answer of its own; raise a subclass and one handler translates it."""
+    """An error with an HTTP response. Raise a subclass; `handle_error` sends the response."""
 
     status_code: int
     code: str
     headers: Mapping[str, str] | None = None
-    members: Mapping[str, object] = {}  # of the answer, beside the usual ones
+    members: Mapping[str, object] = {}  # additional members of the problem document
 
 
 class BusinessRuleError(AppError):
-    """A rule of the business forbids what was asked."""
+    """The request violates a business rule."""
 
     status_code, code = 400, "BUSINESS_RULE_VIOLATED"
 
 
 class InvalidHostError(AppError):
-    """The request names a host that is not this service (RFC 9110 section 7.2)."""
+    """The `Host` header names another host (RFC 9110 section 7.2)."""
 
     status_code, code = 400, "INVALID_HOST"
 
 
 class NotFoundError(AppError):
-    """There is no such thing, or it is not the caller's to see."""
+    """The resource does not exist, or the current user may not see it."""
 
     status_code, code = 404, "NOT_FOUND"
 
 
 class ConflictError(AppError):
-    """The request does not fit the present state (RFC 9110 section 15.5.10)."""
+    """The request conflicts with the current state (RFC 9110 section 15.5.10)."""
 
     status_code, code = 409, "CONFLICT"
 
 
 class RateLimitedError(AppError):
-    """Too many requests (RFC 6585 section 4); `retry_after` is in seconds."""
+    """There were too many requests (RFC 6585 section 4)."""
 
     status_code, code = 429, "RATE_LIMITED"
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__()
+        """Create the error; `retry_after` is in seconds."""
+        super().__init__("Too many requests.")
         self.headers = {"Retry-After": str(retry_after)}
 
 
 class NotReadyError(AppError):
-    """Something that the service needs does not answer; `checks` says what."""
+    """A readiness check failed; `checks` has the result of each."""
 
     status_code, code = 503, "NOT_READY"
 
@@ -84,12 +84,12 @@ class NotReadyError(AppError):
 
 
 def list_codes() -> list[str]:
-    """Return every code that an answer can have."""
+    """Return every error code that a response can have."""
     return sorted({*CODES.values(), *(error.code for error in AppError.__subclasses__())})
 
 
 class FieldError(BaseModel):
-    """What is wrong with one field of a request."""
+    """An invalid field of a request."""
 
     loc: list[str | int]
     type: str
@@ -97,7 +97,10 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """An error answer (RFC 9457 section 3). `code` is stable, `request_id` finds the log lines."""
+    """An error response (RFC 9457 section 3).
+
+    `code` is stable. `request_id` identifies the log lines of the request.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -119,27 +122,26 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
     **members: object,
 ) -> Response:
-    """Return the problem document for a status, with `members` added (RFC 9457 section 3.2)."""
+    """Return the problem document for a status, with additional `members`."""
     code = code or CODES.get(status, f"HTTP_{status}")
-    context = log_context.get() or {}
-    context["code"] = code  # in the request's record, too
+    bind_contextvars(code=code)
     body = {
         "type": "about:blank",
         "title": phrases.get(status, "Error"),
         "status": status,
         "detail": detail or phrases.get(status, "Error"),
         "code": code,
-        "request_id": context.get("request_id", ""),
+        "request_id": get_contextvars().get("request_id", ""),
         "timestamp": datetime.now(UTC).isoformat(),
         **members,
     }
     defaults = {"Cache-Control": "no-store"} | ({"Retry-After": "5"} if status == 503 else {})
-    # Not orjson: the name of an unknown field may hold half a surrogate pair.
+    # Not orjson: the name of an unknown field may contain a lone surrogate.
     return Response(json.dumps(body), status, {**defaults, **(headers or {})}, MEDIA_TYPE)
 
 
 async def handle_error(request: Request, error: AppError | HTTPException) -> Response:
-    """Return the answer to an error that our code, the framework or a route raised."""
+    """Return the response to an error that a route, a dependency or the framework raised."""
     headers = dict(error.headers or {})
     if error.status_code < 400:
         return Response(None, error.status_code, headers)
@@ -151,16 +153,16 @@ async def handle_error(request: Request, error: AppError | HTTPException) -> Res
 
 
 async def handle_validation_error(_request: Request, error: RequestValidationError) -> Response:
-    """Return 422 with place, type and message of each finding, and no submitted value."""
-    findings = [
+    """Return 422 with the location, type and message of each error, without submitted values."""
+    errors = [
         {
-            "loc": [step[:100] if isinstance(step, str) else step for step in finding["loc"]],
-            "type": finding["type"],
-            "message": finding["msg"],
+            "loc": [step[:100] if isinstance(step, str) else step for step in item["loc"]],
+            "type": item["type"],
+            "message": item["msg"].removeprefix("Value error, "),
         }
-        for finding in error.errors()[:MAX_FIELD_ERRORS]
+        for item in error.errors()[:MAX_FIELD_ERRORS]
     ]
-    return problem_response(422, "The request is not valid.", errors=findings)
+    return problem_response(422, "The request is not valid.", errors=errors)
 
 
 ERROR_HANDLERS: dict[type[Exception] | int, Any] = {
@@ -171,26 +173,27 @@ ERROR_HANDLERS: dict[type[Exception] | int, Any] = {
 
 
 def find_allowed_methods(request: Request) -> set[str]:
-    """Return the methods of all routes of this path, HEAD with GET (RFC 9110 section 10.2.1)."""
+    """Return the methods of all routes with this path (RFC 9110 section 10.2.1)."""
     methods: set[str] = set()
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     for route in iter_route_contexts(request.app.routes):
-        if route.path_regex.match(request.scope["path"]):
+        if route.path_regex.match(path):
             methods |= route.methods or set()
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
-def declare_problems(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the OpenAPI document with the errors any input can cause, as problems."""
+def document_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the errors of invalid input to the OpenAPI document, and the media type of problems."""
     schemas, problem = document["components"]["schemas"], {"schema": {"$ref": PROBLEM}}
     schemas["Problem"]["properties"]["code"]["examples"] = list_codes()
     for operation in (item for path in document["paths"].values() for item in path.values()):
         statuses = {"413", "422"} if "requestBody" in operation else set()
         statuses |= {"422"} if "parameters" in operation else set()
         for status in sorted(statuses):
-            operation["responses"].setdefault(status, {"description": "A problem."})["content"] = {
+            operation["responses"].setdefault(status, {"description": "Error"})["content"] = {
                 "application/json": problem
             }
-        for answer in operation["responses"].values():
-            if answer.get("content", {}).get("application/json") == problem:
-                answer["content"] = {MEDIA_TYPE: problem}
+        for response in operation["responses"].values():
+            if response.get("content", {}).get("application/json") == problem:
+                response["content"] = {MEDIA_TYPE: problem}
     return document

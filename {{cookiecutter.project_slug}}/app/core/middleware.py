@@ -1,25 +1,23 @@
-"""Middleware, all pure ASGI: Envelope(CORS(Compression(Gate(FastAPI)))).
-
-They wrap FastAPI's whole stack, so that a 500 or 413 which the framework makes outside of all user
-middleware gets request id, security headers and CORS headers like any other answer.
-"""
+"""Middleware: `RequestMiddleware` wraps the application, the others are listed below it."""
 
 import re
 import uuid
 from asyncio import CancelledError
-from functools import partial
+from contextlib import suppress
 from time import perf_counter
+from traceback import format_exc
 
-from limits import RateLimitItemPerMinute
 from opentelemetry.trace import format_trace_id, get_current_span
-from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog import get_logger
-from structlog.typing import FilteringBoundLogger
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from app.core.compression import Compression, get_header
+from app.core.compression import CompressionMiddleware
 from app.core.errors import (
     AppError,
     InvalidHostError,
@@ -27,200 +25,304 @@ from app.core.errors import (
     handle_error,
     problem_response,
 )
-from app.core.health import PROBE_PATHS
-from app.core.logging import log_context
+from app.core.health import is_probe
+from app.core.rate_limit import RateLimitMiddleware
 from app.core.settings import CoreSettings
 
-NOT_ANSWERED = 499  # nginx's status for a client that did not wait
+NO_RESPONSE = 499  # nginx's status for a client that did not wait
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-HOST = re.compile(rb"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.IGNORECASE)
+HOST = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.IGNORECASE)
+# Headers of the framework's plain-text errors that do not fit the problem document.
+REPLACED = re.compile(rb"content-.*|access-control-(allow-(methods|headers)|max-age)")
 
 # OWASP REST Security Cheat Sheet, "Security Headers".
 SECURITY_HEADERS = (
     (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 )
-HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+# Not for HTML: a page of an administration interface or a frontend loads scripts and styles.
+STRICT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 # {% if cookiecutter.auth == "api_key" %}
 CORS_HEADERS = ("Authorization", "X-API-Key", "X-Request-ID", "If-Match", "Idempotency-Key")
 # {% else %}
 CORS_HEADERS = ("Authorization", "X-Request-ID", "If-Match", "Idempotency-Key")
 # {% endif %}
-# What Starlette's texts say of themselves, and a refused preflight of what it would have allowed.
-DROPPED = re.compile(rb"content-.*|access-control-(allow-(methods|headers)|max-age)")
+HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+
+log = get_logger("app.access")
 
 
-def is_plain_text(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Whether the body is a text, as those are that Starlette writes by itself."""
-    return any(
-        name == b"content-type" and value.startswith(b"text/plain") for name, value in headers
-    )
-
-
-class Answer:
-    """A response on its way out; texts that Starlette wrote without us become problems."""
-
-    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
-        self.scope, self.send, self.request_id = scope, send, request_id.encode()
-        self.status = NOT_ANSWERED
-        self.started = perf_counter()
-        self.ended = 0.0
-
-    async def __call__(self, message: Message) -> None:
-        """Pass a message of the response on."""
-        if message["type"] == "http.response.start":
-            await self.start(message)
-        elif not self.ended:
-            self.ended = 0.0 if message.get("more_body") else perf_counter()
-            await self.send(message)
-        elif message.get("more_body"):
-            raise ClientDisconnect  # nobody reads the stream after a HEAD
-
-    async def start(self, message: Message) -> None:
-        """Send the headers completed, and the body where the application's is not wanted."""
-        self.status = message["status"]
-        headers = list(message["headers"])
-        body: bytes | None = None
-        if self.status >= 400 and is_plain_text(headers):
-            problem = problem_response(self.status)
-            headers = [item for item in headers if not DROPPED.fullmatch(item[0])]
-            headers, body = headers + problem.raw_headers, bytes(problem.body)
-        body = b"" if self.scope["method"] == "HEAD" else body
-        present = {name for name, _ in headers}
-        headers += [item for item in SECURITY_HEADERS if item[0] not in present]
-        headers += [HSTS] if self.scope["scheme"] == "https" else []
-        headers += [] if get_header(self.scope, b"origin") else [(b"vary", b"Origin")]
-        headers += [(b"x-request-id", self.request_id)]
-        try:
-            await self.send({**message, "headers": headers})
-        except RuntimeError as error:  # uvloop's word for a connection that is gone
-            raise ClientDisconnect from error
-        if body is not None:
-            self.ended = perf_counter()
-            await self.send({"type": "http.response.body", "body": body})
-
-    def log_to(self, log: FilteringBoundLogger) -> None:
-        """Write the access record; the time of background tasks is not the client's."""
-        duration = (self.ended or perf_counter()) - self.started
-        log.info(
-            "request",
-            method=self.scope["method"],
-            path=self.scope["path"][:1024],
-            status=self.status,
-            duration_ms=round(duration * 1000, 2),
-            client_ip=(self.scope["client"] or [None])[0],
-            probe=self.scope["path"] in PROBE_PATHS,
-        )
-
-
-class Envelope:
-    """Outermost: request id, access record, headers of every answer, HEAD, the shape of errors."""
-
-    def __init__(self, app: ASGIApp, settings: CoreSettings) -> None:
-        self.fastapi = app
-        self.log = get_logger("app.access").bind()
-        self.cors = CORSMiddleware(
-            Compression(Gate(app, settings)),
+def list_middleware(settings: CoreSettings) -> list[Middleware]:
+    """Return the middleware of the application, the outermost first."""
+    middleware = [
+        Middleware(
+            CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
             allow_headers=CORS_HEADERS,
             expose_headers=("X-Request-ID", "Retry-After", "Location", "ETag"),
-        )
+        ),
+        Middleware(ErrorMiddleware),
+        Middleware(CompressionMiddleware),
+        Middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_bytes),
+        Middleware(RequestFilterMiddleware, allowed_hosts=settings.allowed_hosts),
+    ]
+    if limit := settings.rate_limit_per_minute:
+        middleware.append(Middleware(RateLimitMiddleware, per_minute=limit))
+    return middleware
+
+
+class RequestMiddleware:
+    """Adds the request id, the access record and the common headers to every request.
+
+    It wraps the application and is not added with `add_middleware`, because the framework sends
+    some errors outside of added middleware, and those need the same headers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request and write its record; the server sees no exception."""
-        if scope["type"] != "http":
-            return await self.fastapi(scope, receive, send)
-        context = describe_request(scope)
-        token = log_context.set(context)
-        answer = Answer(scope, send, context["request_id"])
-        app = self.cors if get_header(scope, b"origin") else self.cors.app
+        """Serve a request and log it. Exceptions end here, after they passed the application."""
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        clear_contextvars()
+        request_id = bind_request(scope)
+        serve = self.serve_http if scope["type"] == "http" else self.serve_websocket
         try:
-            await app(as_get(scope), receive, answer)
+            await serve(scope, receive, send, request_id)
         except ClientDisconnect:
             pass
-        except CancelledError:  # at shutdown, when the time to finish is over
-            await self.fail(503, scope, receive, answer)
-            raise
         except Exception:
-            self.log.exception("unhandled_exception")
-            await self.fail(500, scope, receive, answer)
+            log.exception("unhandled_exception")
         finally:
-            answer.log_to(self.log)
-            log_context.reset(token)
+            clear_contextvars()
 
-    async def fail(self, status: int, scope: Scope, receive: Receive, answer: Answer) -> None:
-        """Answer with a problem, CORS headers included, if nothing was answered yet."""
-        if answer.status == NOT_ANSWERED:
-            send: Send = answer
-            if get_header(scope, b"origin"):
-                send = partial(self.cors.send, send=answer, request_headers=Headers(scope=scope))
-            await problem_response(status)(scope, receive, send)
+    async def serve_http(
+        self, scope: Scope, receive: Receive, send: Send, request_id: bytes
+    ) -> None:
+        """Serve an HTTP request and write its access record."""
+        response = ResponseSender(scope, send, request_id)
+        try:
+            await self.app(as_get(scope), receive, response)
+        except ClientDisconnect:
+            pass
+        except Exception:
+            log.exception("unhandled_exception")
+        finally:
+            response.write_access_record()
+
+    async def serve_websocket(
+        self, scope: Scope, receive: Receive, send: Send, request_id: bytes
+    ) -> None:
+        """Serve a WebSocket, and close it if its route fails."""
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] in ("websocket.accept", "websocket.http.response.start"):
+                headers = [*message.get("headers", ()), (b"x-request-id", request_id)]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception:
+            with suppress(RuntimeError):  # closed already
+                await send({"type": "websocket.close", "code": 1011})
+            raise
 
 
-def describe_request(scope: Scope) -> dict[str, str]:
-    """Return the fields of every log line of the request: `request_id`, and `trace_id` if any.
+def bind_request(scope: Scope) -> bytes:
+    """Return the request id, and bind it to every log line of the request.
 
-    The trace is OpenTelemetry's, when that is off the caller's (W3C Trace Context section 3.2).
+    The client's `X-Request-ID` is used if it is valid. The id replaces the header, so that error
+    trackers find it there. The trace id comes from the client until a span of our own has started
+    (W3C Trace Context section 3.2).
     """
-    accepted = REQUEST_ID.fullmatch(get_header(scope, b"x-request-id"))
-    fields = {"request_id": accepted[0].decode() if accepted else str(uuid.uuid4())}
-    span = get_current_span().get_span_context()
-    if span.is_valid:
-        fields["trace_id"] = format_trace_id(span.trace_id)
-    elif parent := TRACEPARENT.fullmatch(get_header(scope, b"traceparent")):
-        fields["trace_id"] = parent[1].decode()
-    return fields
+    headers = scope["headers"]
+    match = REQUEST_ID.fullmatch(get_header(headers, b"x-request-id"))
+    request_id = match[0] if match else str(uuid.uuid4()).encode()
+    if not match:
+        kept = [header for header in headers if header[0] != b"x-request-id"]
+        scope["headers"] = [*kept, (b"x-request-id", request_id)]
+    bind_contextvars(request_id=request_id.decode())
+    if trace := TRACEPARENT.fullmatch(get_header(headers, b"traceparent")):
+        bind_contextvars(trace_id=trace[1].decode())
+    return request_id
+
+
+def get_header(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes:
+    """Return the value of a header that was sent exactly once, or nothing."""
+    values = [value for key, value in headers if key == name]
+    return values[0] if len(values) == 1 else b""
 
 
 def as_get(scope: Scope) -> Scope:
-    """Return the scope of the GET that a HEAD stands for (RFC 9110 section 9.3.2)."""
+    """Return the scope of the GET request that corresponds to a HEAD (RFC 9110 section 9.3.2)."""
     if scope["method"] != "HEAD":
         return scope
     headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
     return {**scope, "method": "GET", "headers": headers}
 
 
-class Gate:
-    """Innermost: turns away foreign hosts and clients over the general limit, never a probe."""
+class ResponseSender:
+    """Sends one response with the common headers."""
 
-    def __init__(self, app: ASGIApp, settings: CoreSettings) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: bytes) -> None:
+        self.scope, self.send, self.request_id = scope, send, request_id
+        self.status = NO_RESPONSE
+        self.started = perf_counter()
+        self.ended = 0.0
+
+    async def __call__(self, message: Message) -> None:
+        """Send a message of the response."""
+        if message["type"] == "http.response.start":
+            await self.start(message)
+        elif not self.ended:
+            self.ended = 0.0 if message.get("more_body") else perf_counter()
+            await self.send(message)
+        elif message.get("more_body"):
+            raise ClientDisconnect  # the response to a HEAD request is complete
+
+    async def start(self, message: Message) -> None:
+        """Send the headers, and the body where the application's body is replaced."""
+        self.status = message["status"]
+        headers, body = replace_plain_text(self.status, list(message["headers"]))
+        names = {name for name, _ in headers}
+        headers += [header for header in SECURITY_HEADERS if header[0] not in names]
+        is_html = get_header(headers, b"content-type").startswith(b"text/html")
+        if not is_html and STRICT_POLICY[0] not in names:
+            headers.append(STRICT_POLICY)
+        if self.scope["scheme"] == "https":
+            headers.append(HSTS)
+        if not get_header(self.scope["headers"], b"origin"):
+            headers.append((b"vary", b"Origin"))  # otherwise CORSMiddleware has added it
+        headers.append((b"x-request-id", self.request_id))
+        try:
+            await self.send({**message, "headers": headers})
+        except RuntimeError as error:  # uvloop: the connection is closed
+            raise ClientDisconnect from error
+        if self.scope["method"] == "HEAD":
+            body = b""
+        if body is not None:
+            self.ended = perf_counter()
+            await self.send({"type": "http.response.body", "body": body})
+
+    def write_access_record(self) -> None:
+        """Log the request. Background tasks do not count towards its duration."""
+        scope = self.scope
+        log.info(
+            "request",
+            method=scope["method"],
+            path=scope["path"][:1024],
+            status=self.status,
+            duration_ms=round(((self.ended or perf_counter()) - self.started) * 1000, 2),
+            client_ip=scope["client"][0] if scope["client"] else None,
+            probe=is_probe(scope),
+        )
+
+
+def replace_plain_text(
+    status: int, headers: list[tuple[bytes, bytes]]
+) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+    """Replace an error that the framework sends as plain text by a problem document."""
+    if status < 400 or not get_header(headers, b"content-type").startswith(b"text/plain"):
+        return headers, None
+    problem = problem_response(status)
+    kept = [header for header in headers if not REPLACED.fullmatch(header[0])]
+    return kept + problem.raw_headers, bytes(problem.body)
+
+
+class ErrorMiddleware:
+    """Sends the response to an exception, and lets unhandled ones pass.
+
+    The framework would send it outside of the CORS middleware. Sentry and OpenTelemetry, which
+    wrap the application, see the exception and the request id.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.hosts = [pattern.lower() for pattern in settings.allowed_hosts]
-        per_minute = settings.rate_limit_per_minute
-        self.limit = RateLimitItemPerMinute(per_minute) if per_minute else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request in, or answer why not."""
-        app = self.app
+        """Serve the request."""
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        describe_span(scope)
+        has_started = False
+
+        async def observe(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
+            await send(message)
+
         try:
-            # Decoded, this slash would be another path than the one a proxy has judged.
-            if b"%2f" in (scope.get("raw_path") or b"").lower():
-                raise NotFoundError
-            if scope["path"] not in PROBE_PATHS:
-                await self.inspect(scope)
-        except AppError as error:
-            app = await handle_error(Request(scope), error)
-        await app(scope, receive, send)
+            await self.app(scope, receive, observe)
+        except AppError as error:  # of another middleware
+            response = await handle_error(Request(scope), error)
+            await response(scope, receive, send)
+        except (Exception, CancelledError) as error:
+            if not has_started and scope["type"] == "http":
+                await respond_to(error, scope)(scope, receive, send)
+            raise
 
-    async def inspect(self, scope: Scope) -> None:
-        """Raise InvalidHostError or RateLimitedError for a request that may not pass."""
-        if not self.knows_host(get_header(scope, b"host")):
-            raise InvalidHostError("This is not our host.")
-        if self.limit:
-            client_ip = (scope["client"] or [None])[0]
-            await scope["app"].state.rate_limiter.hit(f"client:{client_ip}", self.limit)
 
-    def knows_host(self, header: bytes) -> bool:
-        """Whether the host, on any port, is ours; `*.example.com` is each of its subdomains."""
-        match = HOST.fullmatch(header)
-        host = match[1].decode().lower() if match else ""
+def respond_to(error: BaseException, scope: Scope) -> Response:
+    """Return the response to an unhandled exception."""
+    if isinstance(error, CancelledError):  # the time for a graceful shutdown is over
+        return problem_response(503)
+    return problem_response(500, format_exc() if scope["app"].debug else "")
+
+
+def describe_span(scope: Scope) -> None:
+    """Write the request id to the trace, and the trace id to the log."""
+    span = get_current_span()
+    if span.is_recording():
+        request_id = get_header(scope["headers"], b"x-request-id").decode()
+        span.set_attribute("http.request.header.x-request-id", [request_id])
+        bind_contextvars(trace_id=format_trace_id(span.get_span_context().trace_id))
+
+
+class RequestFilterMiddleware:
+    """Rejects unknown hosts (RFC 9110 section 7.2) and ambiguous paths."""
+
+    def __init__(self, app: ASGIApp, allowed_hosts: list[str]) -> None:
+        self.app = app
+        self.allowed_hosts = [pattern.lower() for pattern in allowed_hosts]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request.
+
+        Raises:
+            NotFoundError: The path is ambiguous.
+            InvalidHostError: The host is not allowed.
+        """
+        if scope["type"] != "lifespan":
+            self.check(scope)
+        await self.app(scope, receive, send)
+
+    def check(self, scope: Scope) -> None:
+        """Raise an error if the request must be rejected."""
+        if is_ambiguous(scope):
+            raise NotFoundError("Not Found")
+        if not self.is_allowed(get_header(scope["headers"], b"host")) and not is_probe(scope):
+            raise InvalidHostError("The Host header is not allowed.")
+
+    def is_allowed(self, header: bytes) -> bool:
+        """Return whether the host is allowed on any port; `*.example.com` allows subdomains."""
+        match = HOST.fullmatch(header.decode("latin-1"))
+        host = match[1].lower() if match else ""
         return any(
             host == pattern or (pattern[:1] == "*" and host.endswith(pattern[1:]))
-            for pattern in self.hosts
+            for pattern in self.allowed_hosts
         )
+
+
+def is_ambiguous(scope: Scope) -> bool:
+    """Return whether a proxy and the router would read the path differently.
+
+    The router decodes `%2F` to a slash, and ignores a newline at the end of the path.
+    """
+    return "\n" in scope["path"] or b"%2f" in (scope.get("raw_path") or b"").lower()

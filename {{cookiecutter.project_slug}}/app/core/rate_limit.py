@@ -10,14 +10,16 @@ import time
 from typing import Annotated, Any, Never
 
 from fastapi import Depends, Request
-from limits import RateLimitItem
+from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from redis.asyncio import ConnectionPool
+from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog import get_logger
 
 from app.core.errors import RateLimitedError
+from app.core.health import is_probe
 
 REDIS_TIMEOUT = 0.5  # seconds
 REDIS_PAUSE_SECONDS = 30
@@ -76,10 +78,29 @@ class RateLimiter:
             await self.pool.aclose()
 
 
-def get_rate_limiter(request: Request) -> RateLimiter:
+async def get_rate_limiter(request: Request) -> RateLimiter:
     """Return the application's rate limiter."""
     limiter: RateLimiter = request.app.state.rate_limiter
     return limiter
 
 
 RateLimiterDep = Annotated[RateLimiter, Depends(get_rate_limiter)]
+
+
+class RateLimitMiddleware:
+    """Limits the requests of each client address, except probes."""
+
+    def __init__(self, app: ASGIApp, per_minute: int) -> None:
+        self.app = app
+        self.limit = RateLimitItemPerMinute(per_minute)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request.
+
+        Raises:
+            RateLimitedError: The client is over the limit.
+        """
+        if scope["type"] != "lifespan" and not is_probe(scope):
+            client_ip = scope["client"][0] if scope["client"] else None
+            await scope["app"].state.rate_limiter.hit(f"client:{client_ip}", self.limit)
+        await self.app(scope, receive, send)

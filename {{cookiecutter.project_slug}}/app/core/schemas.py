@@ -1,35 +1,55 @@
-"""What every schema of a request shares."""
+"""The base class of request schemas."""
 
 import re
-from collections.abc import Iterator
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-# Control characters other than tab and line ends, halves of surrogate pairs, and what decoders put
-# for them: databases, terminals and encoders each treat them in another way.
+# Control characters except tab and line ends, lone surrogates, and the replacement character:
+# databases, terminals and encoders treat each of them differently.
 UNSAFE_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+MAX_MEMBERS = 100
 
 
-def find_texts(value: object) -> Iterator[str]:
-    """Yield every text in a document of JSON, names of fields included."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        yield from find_texts([*value, *value.values()])
-    elif isinstance(value, list):
-        for item in value:
-            yield from find_texts(item)
+def contains_unsafe_text(value: object) -> bool:
+    """Return whether a validated value is, or contains, a string with unsafe characters."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            if UNSAFE_TEXT.search(item):
+                return True
+        elif isinstance(item, dict):
+            pending += [*item, *item.values()]
+        elif isinstance(item, (list, tuple, set, frozenset)):
+            pending += item
+    return False
 
 
 class RequestSchema(BaseModel):
-    """A request's body or query: no unknown fields, unsafe text, or numbers that are not JSON."""
+    """A request body or query string: no unknown fields, no unsafe text, finite numbers only."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def refuse_unsafe_text(cls, value: object) -> object:
-        """Return the value if all its texts can be stored and shown anywhere."""
-        if any(UNSAFE_TEXT.search(text) for text in find_texts(value)):
+    def limit_members(cls, value: object) -> object:
+        """Reject an object with many members at once, instead of reporting each unknown one.
+
+        Raises:
+            ValueError: The object has more than 100 members.
+        """
+        if isinstance(value, dict) and len(value) > MAX_MEMBERS:
+            raise ValueError("must not have that many fields")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def reject_unsafe_text(cls, value: object) -> object:
+        """Accept only text that can be stored and displayed everywhere.
+
+        Raises:
+            ValueError: A string contains a control character or a lone surrogate.
+        """
+        if contains_unsafe_text(value):
             raise ValueError("must not contain control characters")
         return value

@@ -14,6 +14,7 @@ from app.main import create_app
 from tests.problems import check_problem
 
 PUBLIC = {
+    ("GET", "/"),
     ("GET", "/api/v1/health"),
     ("GET", "/api/v1/ready"),
     ("GET", "/docs"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.core.logging import StructlogHandler, configure_logging, log_context
+from app.core.logging import StructlogHandler, configure_logging
 
 LogLines = Callable[[], list[dict[str, Any]]]
 
@@ -65,12 +65,11 @@ def test_warnings_and_uncaught_exceptions_are_logged(log_lines: LogLines) -> Non
 
 
 def test_lines_carry_the_fields_of_their_request(log_lines: LogLines) -> None:
-    token = log_context.set({"request_id": "r1"})
-    logging.getLogger("other").info("inside")
-    log_context.reset(token)
+    with structlog.contextvars.bound_contextvars(request_id="r1"):
+        logging.getLogger("other").info("inside", extra={"order_id": 7})
     logging.getLogger("other").info("outside")
     inside, outside = log_lines()
-    assert inside["request_id"] == "r1"
+    assert (inside["request_id"], inside["order_id"]) == ("r1", 7)
     assert "request_id" not in outside
 
 
