@@ -108,6 +108,7 @@ KEEP_IF = {
     "tests/unit/test_quotes.py": not MODULAR and not SQL,
     "tests/integration/auth": AUTH != "none",
     "tests/integration/auth/test_api_keys.py": API_KEY,
+    "tests/integration/auth/test_stored_keys.py": API_KEY and SQL,
     "tests/integration/auth/test_access_tokens.py": JWT,
     "tests/integration/auth/test_jwks.py": JWT,
     "tests/integration/auth/test_login.py": JWT,

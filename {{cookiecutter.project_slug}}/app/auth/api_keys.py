@@ -1,8 +1,8 @@
-"""Who calls: the client whose key is in the header `X-API-Key`.
+"""Authentication by an API key in the header `X-API-Key`.
 
-A key is `prefix_id_secret` with a checksum. The id finds it; prefix and checksum let it be told
-from other text, by us before the store is asked and by those who scan for leaks. The secret is
-not kept: only a digest of the whole key is.
+A key is `<service>_<id>_<secret><checksum>`. The id finds the stored key. The service's name and
+the checksum let secret scanners recognize leaked keys, and let the service reject other text
+without looking it up. Only a digest of the key is stored.
 """
 
 import hmac
@@ -19,7 +19,7 @@ from structlog import get_logger
 from structlog.contextvars import bind_contextvars
 
 # {% if cookiecutter.database == "none" %}
-from app.auth.configured_keys import ApiClient, ApiKey, KeysDep
+from app.auth.configured_keys import ApiClient, ApiKey, KeyServiceDep
 # {% else %}
 from app.auth.clients import ApiClient, ApiKey
 # {% endif %}
@@ -31,30 +31,31 @@ from app.auth.errors import (
 )
 from app.auth.key_settings import AuthSettings
 # {% if cookiecutter.database != "none" %}
-from app.auth.stored_keys import KeysDep
+from app.auth.stored_keys import KeyServiceDep
 # {% endif %}
 from app.core.errors import AppError
-from app.core.rate_limit import RateLimiterDep
+from app.core.rate_limit import RateLimiterDep, get_client_network
 from app.core.settings import DISTRIBUTION
 
 HEADER = "X-API-Key"
-FORM = re.compile(DISTRIBUTION + "_([0-9a-f]{16})_[0-9a-f]{64}[0-9a-f]{8}")
+KEY = re.compile(DISTRIBUTION + "_([0-9a-f]{16})_[0-9a-f]{64}[0-9a-f]{8}")
 SCOPES = ("read", "write")
+INVALID_KEYS = RateLimitItemPerMinute(100)
 
 log = get_logger("app.auth")
 header = APIKeyHeader(name=HEADER, auto_error=False)
-router = APIRouter()  # API keys are managed by commands, not by requests
+router = APIRouter()  # API keys have no routes: commands manage them.
 
 
 class InvalidApiKeyError(AppError):
-    """The key is unknown, expired or revoked; which of these, nobody learns."""
+    """The key is unknown, expired or revoked. The response does not reveal which."""
 
     status_code, code = 401, "INVALID_API_KEY"
-    detail = "The API key is not valid."
+    detail = "The API key is invalid, expired or revoked."
     headers = challenge()
 
 
-def make_key() -> tuple[str, str]:
+def generate_key() -> tuple[str, str]:
     """Return the id of a new key, and the key."""
     key_id = secrets.token_hex(8)
     text = f"{DISTRIBUTION}_{key_id}_{secrets.token_hex(32)}"
@@ -62,74 +63,77 @@ def make_key() -> tuple[str, str]:
 
 
 def compute_checksum(text: str) -> str:
-    """Return the CRC-32 of the text in hex."""
+    """Return the CRC-32 of the text as 8 hexadecimal digits."""
     return f"{crc32(text.encode()):08x}"
 
 
-def read_key_id(text: str) -> str | None:
-    """Return the id in a key, or None for what was never one of ours."""
-    match = FORM.fullmatch(text)
+def parse_key_id(text: str) -> str | None:
+    """Return the id in a key, or None if the text is not a key of this service."""
+    match = KEY.fullmatch(text)
     if match is None or compute_checksum(text[:-8]) != text[-8:]:
         return None
     return match[1]
 
 
 def digest_key(text: str, settings: AuthSettings) -> str:
-    """Return what is kept of a key: HMAC-SHA256 (RFC 2104), worth nothing without SECRET_KEY."""
-    pepper = settings.secret_key.get_secret_value() if settings.secret_key else ""
-    return hmac.new(pepper.encode(), text.encode(), sha256).hexdigest()
+    """Return the HMAC-SHA256 of a key (RFC 2104) in hexadecimal digits.
+
+    Without SECRET_KEY, a stolen digest cannot be compared with guessed keys.
+    """
+    secret_key = settings.secret_key.get_secret_value() if settings.secret_key else ""
+    return hmac.new(secret_key.encode(), text.encode(), sha256).hexdigest()
 
 
-async def find_key(keys: KeysDep, text: str, settings: AuthSettings) -> ApiKey | None:
-    """Return the key, or None if it is not valid."""
-    key_id = read_key_id(text)
+async def find_key(keys: KeyServiceDep, text: str, settings: AuthSettings) -> ApiKey | None:
+    """Return the valid key with this text, or None."""
+    key_id = parse_key_id(text)
     key = await keys.find(key_id) if key_id else None
     digest = digest_key(text, settings)
     if key and hmac.compare_digest(digest.encode(), key.digest.encode()):
         return key
-    log.warning("authn_key_fail", key_id=key_id)
+    log.warning("api_key_rejected", key_id=key_id)
     return None
 
 
-async def get_key(
+async def get_api_key(
     request: Request,
-    keys: KeysDep,
+    keys: KeyServiceDep,
     limiter: RateLimiterDep,
     text: Annotated[str | None, Depends(header)],
 ) -> ApiKey:
-    """Return the key of the request.
+    """Return the API key of the request.
 
     Raises:
-        NotAuthenticatedError: There is none.
-        InvalidRequestError: There are two.
-        InvalidApiKeyError: It is not valid.
-        RateLimitedError: It is not valid, like too many before it from the same address.
+        NotAuthenticatedError: The header is missing.
+        InvalidRequestError: The header occurs more than once.
+        InvalidApiKeyError: The key is not valid.
+        RateLimitedError: The key is not valid, like too many others from the same network.
     """
     if len(request.headers.getlist(HEADER)) > 1:
         raise InvalidRequestError
     if not text:
         raise NotAuthenticatedError
-    settings: AuthSettings = request.app.state.settings
-    key = await find_key(keys, text, settings)
+    key = await find_key(keys, text, request.app.state.settings)
     if key is None:
-        address = request.client.host if request.client else ""
-        limit = RateLimitItemPerMinute(settings.invalid_keys_per_minute)
-        await limiter.hit(f"invalid-keys:{address}", limit)
+        await limiter.hit(f"invalid-keys:{get_client_network(request)}", INVALID_KEYS)
         raise InvalidApiKeyError
     bind_contextvars(key_id=key.key_id)
     # {% if cookiecutter.database != "none" %}
-    await keys.note_use(key)
+    await keys.record_use(key)
     # {% endif %}
     return key
 
 
 async def get_current_user(
-    request: Request, key: Annotated[ApiKey, Depends(get_key)], limiter: RateLimiterDep
+    request: Request, key: Annotated[ApiKey, Depends(get_api_key)], limiter: RateLimiterDep
 ) -> ApiClient:
-    """Return the client who calls.
+    """Return the client that owns the request's API key.
 
-    A key with the scope `read` may GET, one with `write` may do the rest. Raises
-    InsufficientScopeError, RateLimitedError, and what `get_key` raises.
+    GET and HEAD require the scope `read`, other methods `write`.
+
+    Raises:
+        RateLimitedError: The key is over API_KEY_REQUESTS_PER_MINUTE.
+        InsufficientScopeError: The key does not have the scope.
     """
     if per_minute := request.app.state.settings.api_key_requests_per_minute:
         await limiter.hit(f"key:{key.key_id}", RateLimitItemPerMinute(per_minute))

@@ -1,4 +1,4 @@
-"""The tables of the clients and their API keys."""
+"""Tables of API clients and their keys."""
 
 import uuid
 from datetime import datetime
@@ -11,7 +11,7 @@ from app.db.types import UTCDateTime
 
 
 class ApiClient(Record):
-    """A program that calls, and to which things belong whichever of its keys it shows."""
+    """A program that calls the API. It may have several keys; items belong to the client."""
 
     __tablename__ = "api_clients"
 
@@ -19,7 +19,7 @@ class ApiClient(Record):
 
 
 class ApiKey(Record):
-    """A key of a client; of its secret there is only a digest. `scopes` is such as `read+write`."""
+    """An API key of a client. `scopes` is `read`, `write` or `read+write`."""
 
     __tablename__ = "api_keys"
 

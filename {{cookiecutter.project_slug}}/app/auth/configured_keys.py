@@ -1,4 +1,4 @@
-"""The API keys in the setting API_KEYS."""
+"""API keys in the setting API_KEYS."""
 
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
@@ -9,16 +9,17 @@ from fastapi import Depends, Request
 
 @dataclass(frozen=True)
 class ApiClient:
-    """A program that calls."""
+    """A program that calls the API."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key of a client, as API_KEYS has it; of its secret there is only a digest.
+    """An entry of API_KEYS.
 
-    `scopes` is such as `read+write`, `last_day` the ISO date of the last day (UTC) it is good for.
+    `scopes` is `read`, `write` or `read+write`; `last_day` is the ISO date (UTC) on which the key
+    is valid for the last time.
     """
 
     client_name: str
@@ -29,34 +30,34 @@ class ApiKey:
 
     @property
     def client(self) -> ApiClient:
-        """Whose key it is."""
+        """The client that owns the key."""
         return ApiClient(self.client_name)
 
     def __str__(self) -> str:
-        """Return the entry of API_KEYS."""
+        """Return the entry."""
         return "/".join(astuple(self))
 
 
-class Keys:
-    """Finds keys among the entries of API_KEYS."""
+@dataclass
+class KeyService:
+    """Finds API keys among the entries of API_KEYS."""
 
-    def __init__(self, entries: list[str]) -> None:
-        self.entries = entries
+    entries: list[str]
 
     async def find(self, key_id: str) -> ApiKey | None:
-        """Return the key; None if there is none, or it has expired."""
+        """Return the key, or None if it is unknown or expired."""
         today = datetime.now(UTC).date().isoformat()
-        found = (key for key in self.list() if key.key_id == key_id and key.last_day >= today)
-        return next(found, None)
+        keys = (ApiKey(*entry.split("/")) for entry in self.entries if f"/{key_id}/" in entry)
+        return next((key for key in keys if key.last_day >= today), None)
 
     def list(self) -> list[ApiKey]:
         """Return every key."""
         return [ApiKey(*entry.split("/")) for entry in self.entries]
 
 
-async def get_keys(request: Request) -> Keys:
-    """Return what finds keys."""
-    return Keys(request.app.state.settings.api_keys)
+async def get_key_service(request: Request) -> KeyService:
+    """Return the service."""
+    return KeyService(request.app.state.settings.api_keys)
 
 
-KeysDep = Annotated[Keys, Depends(get_keys)]
+KeyServiceDep = Annotated[KeyService, Depends(get_key_service)]

@@ -9,10 +9,6 @@ from pydantic import Field, SecretStr
 
 # {% if cookiecutter.database == "none" %}
 from app.core.settings import PLACEHOLDER, CommaSeparated, CoreSettings
-# {% else %}
-from app.core.settings import PLACEHOLDER, CoreSettings
-# {% endif %}
-# {% if cookiecutter.database == "none" %}
 
 KeyEntry = Annotated[
     str,
@@ -21,24 +17,19 @@ KeyEntry = Annotated[
         r"/[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9a-f]{64}$"
     ),
 ]
+# {% else %}
+from app.core.settings import PLACEHOLDER, CoreSettings
 # {% endif %}
 
 
 class AuthSettings(CoreSettings):
     """Settings of API keys."""
 
-    replicas: int = Field(default=1, ge=1, description="Number of instances that run side by side.")
-    gateway_throttles: bool = Field(
-        default=False, description="A gateway limits invalid keys, so Redis is not required."
-    )
     secret_key: SecretStr | None = Field(
         default=None, description="Key of the HMAC digests under which API keys are stored."
     )
     api_key_requests_per_minute: int = Field(
         default=0, ge=0, description="Requests per minute and API key; 0 is unlimited."
-    )
-    invalid_keys_per_minute: int = Field(
-        default=100, ge=1, description="Invalid API keys per minute and client address."
     )
     # {% if cookiecutter.database == "none" %}
     api_keys: CommaSeparated[KeyEntry] = Field(
@@ -51,10 +42,7 @@ class AuthSettings(CoreSettings):
         yield from super().find_unsafe_values()
         if self.environment != "production":
             return
-        counts_alone = not self.redis_url and not self.gateway_throttles
-        if counts_alone and max(self.workers, self.replicas) > 1:
-            yield "REDIS_URL: must be set for several workers or replicas, unless GATEWAY_THROTTLES"
         secret_key = self.secret_key.get_secret_value() if self.secret_key else ""
         is_guessable = len(secret_key) < 32 or len(set(secret_key)) < 5
         if is_guessable or PLACEHOLDER.search(secret_key):
-            yield "SECRET_KEY: must be 32 random characters or more"
+            yield "SECRET_KEY: must be 32 random characters or more. Run: openssl rand -hex 32"

@@ -1,11 +1,12 @@
-"""The API keys in the database."""
+"""API keys in the database."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
@@ -13,66 +14,77 @@ from app.auth.clients import ApiClient, ApiKey
 from app.core.errors import NotFoundError
 from app.db.session import SessionDep
 
-USE_IS_NOTED_AFTER = timedelta(minutes=1)
+USE_RECORDED_EVERY = timedelta(minutes=1)
+
+# Built once: every request runs the first one.
+ALL_KEYS = select(ApiKey).join(ApiKey.client).options(contains_eager(ApiKey.client))
+VALID_KEY = ALL_KEYS.where(
+    ApiKey.key_id == bindparam("key_id"),
+    ApiKey.revoked_at.is_(None),
+    ApiKey.expires_at > bindparam("now"),
+)
+USE_KEY = (
+    update(ApiKey)
+    .where(
+        ApiKey.id == bindparam("used_id"),
+        or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= bindparam("before")),
+    )
+    .values(last_used_at=bindparam("now"))
+    .execution_options(synchronize_session=False)
+)
 
 
-class Keys:
-    """Finds, makes and ends keys."""
+@dataclass
+class KeyService:
+    """Creates, finds and revokes API keys."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self.session = session
+    session: AsyncSession
 
     async def find(self, key_id: str) -> ApiKey | None:
-        """Return the key with its client; None if there is none, or it is revoked or expired."""
-        key: ApiKey | None = await self.session.scalar(
-            select(ApiKey)
-            .join(ApiKey.client)
-            .where(ApiKey.key_id == key_id)
-            .where(ApiKey.revoked_at.is_(None), ApiKey.expires_at > datetime.now(UTC))
-            .options(contains_eager(ApiKey.client))
-        )
+        """Return the key with its client, or None if it is unknown, revoked or expired."""
+        parameters = {"key_id": key_id, "now": datetime.now(UTC)}
+        key: ApiKey | None = await self.session.scalar(VALID_KEY, parameters)
         return key
 
-    async def note_use(self, key: ApiKey) -> None:
-        """Store that the key was used, once a minute and not with each request.
+    async def record_use(self, key: ApiKey) -> None:
+        """Store that the key is used, at most once a minute.
 
-        It is committed here, before the request does anything else: no other request with the
-        key waits for this one to end.
+        It is committed at once: other requests with the key must not wait for this one to end.
         """
         now = datetime.now(UTC)
-        before = now - USE_IS_NOTED_AFTER
-        if key.last_used_at and key.last_used_at > before:
-            return
-        # Of many requests at once, one finds it so.
-        unnoted = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= before)
-        noted = update(ApiKey).where(ApiKey.id == key.id, unnoted).values(last_used_at=now)
-        await self.session.execute(noted)
-        await self.session.commit()
+        before = now - USE_RECORDED_EVERY
+        if key.last_used_at is None or key.last_used_at <= before:
+            parameters = {"used_id": key.id, "before": before, "now": now}
+            await self.session.execute(USE_KEY, parameters)
+            await self.session.commit()
 
     async def add(self, client_name: str, key: ApiKey) -> None:
-        """Give a key to the client of this name, which is made if there is none."""
-        named = select(ApiClient).where(ApiClient.name == client_name)
-        key.client = await self.session.scalar(named) or ApiClient(name=client_name)
+        """Store a key, and its client if there is none with this name."""
+        client = select(ApiClient).where(ApiClient.name == client_name)
+        key.client = await self.session.scalar(client) or ApiClient(name=client_name)
         self.session.add(key)
         await self.session.flush()
 
     async def revoke(self, key_id: str) -> None:
-        """End a key, from the next request on; NotFoundError."""
+        """Revoke a key with immediate effect.
+
+        Raises:
+            NotFoundError: No key has this id.
+        """
         key = await self.session.scalar(select(ApiKey).where(ApiKey.key_id == key_id))
         if key is None:
-            raise NotFoundError("There is no such key.")
+            raise NotFoundError("API key not found.")
         key.revoked_at = key.revoked_at or datetime.now(UTC)
 
     async def list(self) -> Sequence[ApiKey]:
-        """Return every key, with its client, by the clients' names."""
-        query = select(ApiKey).join(ApiKey.client).options(contains_eager(ApiKey.client))
-        found = await self.session.scalars(query.order_by(ApiClient.name, ApiKey.created_at))
-        return found.all()
+        """Return every key with its client, ordered by the client's name."""
+        ordered = ALL_KEYS.order_by(ApiClient.name, ApiKey.created_at)
+        return (await self.session.scalars(ordered)).all()
 
 
-async def get_keys(session: SessionDep) -> Keys:
-    """Return what finds keys."""
-    return Keys(session)
+async def get_key_service(session: SessionDep) -> KeyService:
+    """Return the service of the request."""
+    return KeyService(session)
 
 
-KeysDep = Annotated[Keys, Depends(get_keys)]
+KeyServiceDep = Annotated[KeyService, Depends(get_key_service)]

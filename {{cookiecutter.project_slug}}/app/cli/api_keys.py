@@ -1,69 +1,68 @@
-"""Commands for the operator: the API keys of clients."""
+"""Commands that manage API keys."""
 
 import re
 from datetime import UTC, datetime, timedelta
 
 import click
-# {% if cookiecutter.database != "none" %}
-from structlog import get_logger
-# {% endif %}
-
-from app.auth.api_keys import SCOPES, digest_key, make_key
 # {% if cookiecutter.database == "none" %}
-from app.auth.configured_keys import ApiKey, Keys
-# {% else %}
-from app.auth.clients import ApiKey
-from app.auth.stored_keys import Keys
-# {% endif %}
+
+from app.auth.api_keys import SCOPES, digest_key, generate_key
+from app.auth.configured_keys import ApiKey, KeyService
 from app.cli.common import prepare
-# {% if cookiecutter.database != "none" %}
+# {% else %}
+from structlog import get_logger
+
+from app.auth.api_keys import SCOPES, digest_key, generate_key
+from app.auth.clients import ApiKey
+from app.auth.stored_keys import KeyService
+from app.cli.common import prepare
 from app.cli.database import run_in_session
 from app.core.errors import NotFoundError
-# {% endif %}
-# {% if cookiecutter.database != "none" %}
+from app.core.settings import DISTRIBUTION
+
+KEY_REFERENCE = re.compile("(?:" + DISTRIBUTION + "_)?([0-9a-f]{16})(?:_[0-9a-f]{72})?")
 
 log = get_logger("app.auth")
 # {% endif %}
 
 
-class ClientType(click.ParamType[str]):
-    """The name of a client."""
+def check_client_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Return the name of a client.
 
-    name = "client"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name; BadParameter."""
-        if re.fullmatch("[a-z0-9-]{1,63}", value) is None:
-            self.fail("must be 1 to 63 of a-z, 0-9 and hyphens", param, ctx)
-        return value
+    Raises:
+        BadParameter: It contains other characters or is too long.
+    """
+    if re.fullmatch("[a-z0-9-]{1,63}", name) is None:
+        raise click.BadParameter("must be 1 to 63 characters of a-z, 0-9 and hyphens")
+    return name
 
 
 @click.group()
 def api_keys() -> None:
-    """Let programs call, or not."""
+    """Manage API keys."""
 
 
 @api_keys.command()
-@click.argument("client", type=ClientType())
+@click.argument("client", callback=check_client_name)
 @click.option(
     "--scope",
     "scopes",
     type=click.Choice(SCOPES),
     multiple=True,
     default=SCOPES,
-    help="What the key is for; both unless said.",
+    help="Allow GET requests (read) or all others (write). Default: both.",
 )
 @click.option(
     "--days",
     type=click.IntRange(1, 3650),
     default=365,
     show_default=True,
-    help="How long it is good.",
+    help="Days for which the key is valid.",
 )
 def create(client: str, scopes: tuple[str, ...], days: int) -> None:
-    """Make a key for CLIENT, and print it this once."""
+    """Create an API key for CLIENT and print it. It cannot be shown again."""
     settings = prepare()
-    key_id, text = make_key()
+    key_id, text = generate_key()
     digest = digest_key(text, settings)
     granted = "+".join(sorted(set(scopes)))
     expires_at = datetime.now(UTC) + timedelta(days=days)
@@ -72,38 +71,43 @@ def create(client: str, scopes: tuple[str, ...], days: int) -> None:
     click.echo("API_KEYS=" + ",".join([*settings.api_keys, str(key)]))
     # {% else %}
     key = ApiKey(key_id=key_id, digest=digest, scopes=granted, expires_at=expires_at)
-    run_in_session(settings, lambda session: Keys(session).add(client, key))
+    run_in_session(settings, lambda session: KeyService(session).add(client, key))
     log.warning("api_key_created", key_id=key_id, client=client)
     # {% endif %}
     click.echo(text)
 
 
+# {% if cookiecutter.database == "none" %}
 @api_keys.command("list")
-def list_keys() -> None:
-    """List the keys, without their secrets."""
-    # {% if cookiecutter.database == "none" %}
-    for key in Keys(prepare().api_keys).list():
+def list_configured() -> None:
+    """List the API keys, without their secrets."""
+    for key in KeyService(prepare().api_keys).list():
         click.echo(f"{key.key_id}  {key.client_name}  {key.scopes}  expires {key.last_day}")
-    # {% else %}
-    for key in run_in_session(prepare(), lambda session: Keys(session).list()):
-        moments = {
+# {% else %}
+@api_keys.command("list")
+def list_stored() -> None:
+    """List the API keys, without their secrets."""
+    for key in run_in_session(prepare(), lambda session: KeyService(session).list()):
+        times = {
             "created": key.created_at,
             "used": key.last_used_at,
             "expires": key.expires_at,
             "revoked": key.revoked_at,
         }
-        said = (f"{what} {when:%Y-%m-%d %H:%M}" for what, when in moments.items() if when)
-        click.echo("  ".join([key.key_id, key.client.name, key.scopes, *said]))
-    # {% endif %}
-# {% if cookiecutter.database != "none" %}
+        columns = [f"{name} {time:%Y-%m-%d %H:%M}" for name, time in times.items() if time]
+        click.echo("  ".join([key.key_id, key.client.name, key.scopes, *columns]))
 
 
 @api_keys.command()
-@click.argument("key_id")
-def revoke(key_id: str) -> None:
-    """End a key at once, by its id."""
+@click.argument("key")
+def revoke(key: str) -> None:
+    """Revoke an API key: its id, the part up to the last `_`, or the whole key."""
+    match = KEY_REFERENCE.fullmatch(key)
+    if match is None:
+        raise click.BadParameter("must be an API key or its id, see: manage api-keys list")
+    key_id = match[1]
     try:
-        run_in_session(prepare(), lambda session: Keys(session).revoke(key_id))
+        run_in_session(prepare(), lambda session: KeyService(session).revoke(key_id))
     except NotFoundError as error:
         raise click.ClickException(str(error)) from None
     log.warning("api_key_revoked", key_id=key_id)

@@ -7,6 +7,7 @@ warning every 30 seconds says so.
 
 import math
 import time
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Any, Never
 
 from fastapi import Depends, Request
@@ -23,6 +24,21 @@ from app.core.health import is_probe
 
 REDIS_TIMEOUT = 0.5  # seconds
 REDIS_PAUSE_SECONDS = 30
+
+
+def get_client_network(request: Request) -> str:
+    """Return the client's IPv4 address, or the /64 network of its IPv6 address.
+
+    A host with IPv6 can use any address of its /64 network.
+    """
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address) and not address.ipv4_mapped:
+        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+    return host
 
 
 class RateLimiter:

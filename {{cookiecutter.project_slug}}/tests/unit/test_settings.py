@@ -127,7 +127,7 @@ def test_all_findings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         load(monkeypatch, **(PRODUCTION | {"ALLOWED_HOSTS": "*"}), DEBUG="1", CORS_ORIGINS="*")
 
 
-# {% if cookiecutter.auth != "none" %}
+# {% if cookiecutter.auth == "jwt" %}
 @pytest.mark.parametrize("several", ["WORKERS", "REPLICAS"])
 def test_several_processes_count_attempts_together(
     monkeypatch: pytest.MonkeyPatch, several: str

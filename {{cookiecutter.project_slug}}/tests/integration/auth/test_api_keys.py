@@ -1,313 +1,243 @@
+"""Tests of authentication by API key."""
+
 import json
-# {% if cookiecutter.database != "none" %}
-from datetime import UTC, datetime, timedelta
-# {% endif %}
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
-# {% if cookiecutter.database != "none" %}
-from sqlalchemy import event, select, update
-# {% endif %}
 
-from app.auth.api_keys import HEADER, CurrentUser, compute_checksum, make_key
-# {% if cookiecutter.database != "none" %}
-from app.auth.clients import ApiClient, ApiKey
-from app.auth.stored_keys import Keys
-# {% endif %}
-from tests.keys import sign_in
+from app.auth.api_keys import HEADER, INVALID_KEYS, CurrentUser, generate_key
+from tests.clients import MakeApp, MakeSettings, connect, open_client, run
+from tests.keys import create_key, replace_secret, sign_in
+from tests.logs import LogLines
 from tests.problems import check_problem, tell
 
-# {% if cookiecutter.database == "none" %}
-RESOURCE = "/api/v1/quotes/DE"
-# {% else %}
-RESOURCE = "/api/v1/items"
-# {% endif %}
 CHALLENGE = 'ApiKey realm="api"'
+ME = "/me"
+
+
+def add_route(app: FastAPI) -> None:
+    """Add a route that returns the name of the client."""
+
+    @app.get(ME, include_in_schema=False)
+    @app.post(ME, include_in_schema=False)
+    async def get_name(user: CurrentUser) -> str:
+        return user.name
 
 
 @pytest.fixture
-def app(make_app: Any) -> FastAPI:
-    app: FastAPI = make_app()
+def app(make_app: MakeApp) -> FastAPI:
+    app = make_app()
     add_route(app)
     return app
 
 
-def add_route(app: FastAPI) -> None:
-    @app.get("/caller", include_in_schema=False)
-    @app.post("/caller", include_in_schema=False)
-    async def name_caller(caller: CurrentUser) -> str:
-        return caller.name
+def check_refusal(response: Response, status: int, code: str, challenge: str = CHALLENGE) -> None:
+    check_problem(response, status, code)
+    assert response.headers["www-authenticate"] == challenge
 
 
-@pytest.fixture
-async def client(app: FastAPI, connect: Any) -> Any:
-    async with connect(app) as client:
-        yield client
-
-
-@pytest.fixture
-async def stranger(client: AsyncClient) -> AsyncClient:
-    """A client that shows no key."""
-    del client.headers[HEADER]
-    return client
-
-
-def check_refusal(answer: Response, status: int, code: str, challenge: str = CHALLENGE) -> None:
-    check_problem(answer, status, code)
-    assert answer.headers["www-authenticate"] == challenge
-
-
-def change_secret(text: str) -> str:
-    """Return a key with the same id and another secret."""
-    body = "_".join([*text.split("_")[:-1], "0" * 64])
-    return body + compute_checksum(body)
-
-
-class TestCaller:
-    async def test_a_key_says_which_client_calls(self, app: FastAPI, stranger: AsyncClient) -> None:
-        for name in ("acme", "umbrella"):
-            headers = await sign_in(app, name)
-            assert (await stranger.get("/caller", headers=headers)).json() == name
-
-    async def test_every_key_of_a_client_is_that_client(
-        self, app: FastAPI, stranger: AsyncClient
+class TestValidKey:
+    async def test_identifies_client(
+        self, user_client: AsyncClient, other_user_client: AsyncClient
     ) -> None:
-        keys = [await sign_in(app) for _ in range(2)]
+        assert (await user_client.get(ME)).json() == "acme"
+        assert (await other_user_client.get(ME)).json() == "bob@example.com"
+
+    async def test_several_keys_identify_same_client(
+        self, app: FastAPI, client: AsyncClient
+    ) -> None:
+        keys = [await sign_in(app), await sign_in(app)]
+
+        names = [(await client.get(ME, headers=headers)).json() for headers in keys]
+
         assert keys[0] != keys[1]
-        answers = [await stranger.get("/caller", headers=headers) for headers in keys]
-        assert {answer.json() for answer in answers} == {"acme"}
+        assert names == ["acme", "acme"]
 
-    async def test_the_log_has_the_id_of_the_key(
-        self, app: FastAPI, stranger: AsyncClient, log_lines: Any
+    async def test_access_log_contains_key_id_and_no_secret(
+        self, user_client: AsyncClient, log_lines: LogLines
     ) -> None:
-        headers = await sign_in(app)
-        await stranger.get("/caller", headers=headers)
-        (record,) = [line for line in log_lines() if line["event"] == "request"]
-        assert record["key_id"] == headers[HEADER].split("_")[-2]
-        assert headers[HEADER] not in json.dumps(log_lines())
+        await user_client.get(ME)
 
-    async def test_the_document_says_how_to_show_a_key(self, client: AsyncClient) -> None:
+        (record,) = [line for line in log_lines() if line["event"] == "request"]
+        assert record["key_id"] == user_client.headers[HEADER].split("_")[-2]
+        assert user_client.headers[HEADER][-72:] not in json.dumps(log_lines())
+
+    async def test_openapi_declares_header(self, client: AsyncClient) -> None:
         document = (await client.get("/openapi.json")).json()
+
         (scheme,) = document["components"]["securitySchemes"].values()
         assert scheme == {"type": "apiKey", "in": "header", "name": HEADER}
-        assert document["paths"]["/api/v1/health"]["get"].get("security") is None
-        operations = [item for path in document["paths"].values() for item in path.values()]
-        assert any("security" in operation for operation in operations)
 
-    async def test_a_browser_may_send_the_header(self, client: AsyncClient) -> None:
+    async def test_cors_allows_header(self, client: AsyncClient) -> None:
         headers = {
             "Origin": "https://good.example",
             "Access-Control-Request-Method": "GET",
             "Access-Control-Request-Headers": HEADER,
         }
-        assert (await client.options(RESOURCE, headers=headers)).status_code == 200
+
+        assert (await client.options(ME, headers=headers)).status_code == 200
 
 
-class TestRefusal:
-    async def test_no_key(self, stranger: AsyncClient) -> None:
-        for headers in ({}, {HEADER: ""}):
-            answer = await stranger.post(RESOURCE, headers=headers, json={})
-            check_refusal(answer, 401, "NOT_AUTHENTICATED")
-
-    @pytest.mark.parametrize("place", ["query", "cookie", "Authorization"])
-    async def test_a_key_anywhere_else_is_none(
-        self, app: FastAPI, stranger: AsyncClient, place: str, log_lines: Any
+class TestInvalidKey:
+    @pytest.mark.parametrize("headers", [{}, {HEADER: ""}], ids=["missing", "empty"])
+    async def test_missing_key_returns_401(
+        self, client: AsyncClient, headers: dict[str, str]
     ) -> None:
-        text = (await sign_in(app))[HEADER]
-        query = f"?{HEADER}={text}&api_key={text}" if place == "query" else ""
-        headers = {
-            "cookie": {"Cookie": f"{HEADER}={text}; api_key={text}"},
-            "Authorization": {"Authorization": f"ApiKey {text}"},
-        }.get(place, {})
-        answer = await stranger.get(f"/caller{query}", headers=headers)
-        check_refusal(answer, 401, "NOT_AUTHENTICATED")
-        assert text not in json.dumps(log_lines())
+        check_refusal(await client.get(ME, headers=headers), 401, "NOT_AUTHENTICATED")
 
-    async def test_two_keys(self, app: FastAPI, stranger: AsyncClient) -> None:
-        text = (await sign_in(app))[HEADER].encode()
-        for other in (text, b"", b"x"):
-            pair: Any = [(HEADER.encode(), text), (HEADER.encode(), other)]
-            answer = await stranger.get("/caller", headers=pair)
-            check_refusal(answer, 400, "INVALID_REQUEST", f'{CHALLENGE}, error="invalid_request"')
-
-    async def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(
-        self, app: FastAPI, stranger: AsyncClient
+    async def test_key_outside_header_returns_401(
+        self, app: FastAPI, client: AsyncClient, log_lines: LogLines
     ) -> None:
-        good = (await sign_in(app))[HEADER]
-        wrong = {
-            "text": "x",
-            "unknown": make_key()[1],
-            "secret": change_secret(good),
-            "checksum": good[:-1] + ("0" if good[-1] != "0" else "1"),
-            "expired": (await sign_in(app, days=-1))[HEADER],
+        key = await create_key(app)
+
+        for options in (
+            {"params": {HEADER: key, "api_key": key}},
+            {"headers": {"Cookie": f"{HEADER}={key}; api_key={key}"}},
+            {"headers": {"Authorization": f"ApiKey {key}"}},
+        ):
+            response = await client.get(ME, **options)  # type: ignore[arg-type]
+            check_refusal(response, 401, "NOT_AUTHENTICATED")
+        assert key not in json.dumps(log_lines())
+
+    @pytest.mark.parametrize("second", [None, b"", b"x"], ids=["same", "empty", "other"])
+    async def test_two_keys_return_400(
+        self, app: FastAPI, client: AsyncClient, second: bytes | None
+    ) -> None:
+        key, name = (await create_key(app)).encode(), HEADER.encode()
+        headers: Any = [(name, key), (name, key if second is None else second)]
+
+        response = await client.get(ME, headers=headers)
+
+        check_refusal(response, 400, "INVALID_REQUEST", f'{CHALLENGE}, error="invalid_request"')
+
+    async def test_response_does_not_reveal_reason(self, app: FastAPI, client: AsyncClient) -> None:
+        key = await create_key(app)
+        invalid = {
+            "no key": "x",
+            "unknown": generate_key()[1],
+            "wrong secret": replace_secret(key),
+            "wrong checksum": key[:-1] + ("0" if key[-1] != "0" else "1"),
+            "upper case": key.upper(),
+            "expired": await create_key(app, days=-1),
         }
-        # {% if cookiecutter.database != "none" %}
-        wrong["revoked"] = (await sign_in(app))[HEADER]
-        async with app.state.sessions.begin() as session:
-            await Keys(session).revoke(wrong["revoked"].split("_")[-2])
-        # {% endif %}
-        answers = [await stranger.get("/caller", headers={HEADER: text}) for text in wrong.values()]
-        check_refusal(answers[0], 401, "INVALID_API_KEY")
-        assert all(tell(answer) == tell(answers[0]) for answer in answers)
-        assert (await stranger.get("/caller", headers={HEADER: good})).status_code == 200
+
+        responses = [await client.get(ME, headers={HEADER: text}) for text in invalid.values()]
+
+        check_refusal(responses[0], 401, "INVALID_API_KEY")
+        assert all(tell(response) == tell(responses[0]) for response in responses)
 
     @pytest.mark.parametrize(
-        "text", [b"\xff\xfe", "schlüssel".encode(), b"a\0b", b"x" * 1_000_000, b" ", b"a b", b"%00"]
+        "text",
+        [
+            pytest.param(b"\xff\xfe", id="not-utf-8"),
+            pytest.param("schlüssel".encode(), id="not-ascii"),
+            pytest.param(b"a\0b", id="nul"),
+            pytest.param(b"x" * 1_000_000, id="megabyte"),
+            pytest.param(b" ", id="blank"),
+        ],
     )
-    async def test_odd_text_is_no_key(self, stranger: AsyncClient, text: bytes) -> None:
-        odd: Any = [(HEADER.encode(), text)]
-        answer = await stranger.get("/caller", headers=odd)
-        check_refusal(answer, 401, "INVALID_API_KEY")
+    async def test_malformed_key_returns_401(self, client: AsyncClient, text: bytes) -> None:
+        headers: Any = [(HEADER.encode(), text)]
 
-    async def test_a_key_in_capitals_is_another(self, app: FastAPI, stranger: AsyncClient) -> None:
-        text = (await sign_in(app))[HEADER]
-        answer = await stranger.get("/caller", headers={HEADER: text.upper()})
-        check_refusal(answer, 401, "INVALID_API_KEY")
+        check_refusal(await client.get(ME, headers=headers), 401, "INVALID_API_KEY")
 
-    async def test_another_secret_of_the_service_ends_all_keys(
-        self, app: FastAPI, client: AsyncClient, make_settings: Any
+    async def test_changed_secret_key_invalidates_keys(
+        self, app: FastAPI, user_client: AsyncClient, make_settings: MakeSettings
     ) -> None:
-        assert (await client.get("/caller")).status_code == 200
         app.state.settings.secret_key = make_settings(secret_key="x" * 32).secret_key
-        check_refusal(await client.get("/caller"), 401, "INVALID_API_KEY")
 
-    async def test_it_is_logged_without_the_key(
-        self, app: FastAPI, stranger: AsyncClient, log_lines: Any
+        check_refusal(await user_client.get(ME), 401, "INVALID_API_KEY")
+
+    async def test_rejection_is_logged_without_secret(
+        self, app: FastAPI, client: AsyncClient, log_lines: LogLines
     ) -> None:
-        text = change_secret((await sign_in(app))[HEADER])
-        await stranger.get("/caller", headers={HEADER: text})
-        (line,) = [line for line in log_lines() if line["event"] == "authn_key_fail"]
-        assert line["key_id"] == text.split("_")[-2]
+        key = replace_secret(await create_key(app))
+
+        await client.get(ME, headers={HEADER: key})
+
+        (line,) = [line for line in log_lines() if line["event"] == "api_key_rejected"]
+        assert line["key_id"] == key.split("_")[-2]
         assert line["request_id"]
-        assert "0" * 64 not in json.dumps(log_lines())
+        assert key[-72:] not in json.dumps(log_lines())
 
 
-class TestScope:
-    async def test_a_key_to_read_does_not_write(
-        self, app: FastAPI, stranger: AsyncClient, log_lines: Any
+class TestScopes:
+    @pytest.mark.parametrize(
+        ("granted", "method", "required"),
+        [("read", "POST", "write"), ("write", "GET", "read"), ("write", "HEAD", "read")],
+    )
+    async def test_missing_scope_returns_403(
+        self, app: FastAPI, client: AsyncClient, granted: str, method: str, required: str
     ) -> None:
-        headers = await sign_in(app, scopes="read")
-        challenge = f'{CHALLENGE}, error="insufficient_scope", scope="write"'
-        answer = await stranger.post(RESOURCE, headers=headers, json={})
-        check_refusal(answer, 403, "INSUFFICIENT_SCOPE", challenge)
+        headers = await sign_in(app, scopes=granted)
+
+        response = await client.request(method, ME, headers=headers)
+
+        challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{required}"'
+        assert response.status_code == 403
+        assert response.headers["www-authenticate"] == challenge
+
+    async def test_missing_scope_is_logged(
+        self, app: FastAPI, client: AsyncClient, log_lines: LogLines
+    ) -> None:
+        await client.post(ME, headers=await sign_in(app, scopes="read"))
+
         (line,) = [line for line in log_lines() if line["event"] == "authz_fail"]
-        assert (line["scope"], line["key_id"]) == ("write", headers[HEADER].split("_")[-2])
-        for method in ("GET", "HEAD"):
-            assert (await stranger.request(method, "/caller", headers=headers)).status_code == 200
+        assert line["scope"] == "write"
 
-    async def test_a_key_to_write_does_not_read(self, app: FastAPI, stranger: AsyncClient) -> None:
-        headers = await sign_in(app, scopes="write")
-        challenge = f'{CHALLENGE}, error="insufficient_scope", scope="read"'
-        for method in ("GET", "HEAD"):
-            answer = await stranger.request(method, "/caller", headers=headers)
-            assert (answer.status_code, answer.headers["www-authenticate"]) == (403, challenge)
-        assert (await stranger.post("/caller", headers=headers)).status_code == 200
+    @pytest.mark.parametrize(
+        ("granted", "method"), [("read", "GET"), ("read", "HEAD"), ("write", "POST")]
+    )
+    async def test_granted_scope_returns_200(
+        self, app: FastAPI, client: AsyncClient, granted: str, method: str
+    ) -> None:
+        headers = await sign_in(app, scopes=granted)
+
+        assert (await client.request(method, ME, headers=headers)).status_code == 200
 
 
-class TestThrottle:
-    async def test_a_key_over_its_limit(self, make_app: Any, connect: Any) -> None:
+class TestRateLimit:
+    async def test_key_over_limit_returns_429(self, make_app: MakeApp) -> None:
         app = make_app(api_key_requests_per_minute=2)
         add_route(app)
         async with connect(app) as client:
-            answers = [await client.get("/caller") for _ in range(3)]
-            assert [answer.status_code for answer in answers] == [200, 200, 429]
-            assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
-            assert (await client.get("/caller", headers=await sign_in(app))).status_code == 200
+            headers = await sign_in(app)
+            responses = [await client.get(ME, headers=headers) for _ in range(3)]
+            other = await client.get(ME, headers=await sign_in(app))
 
-    async def test_an_address_with_too_many_keys_that_are_not_valid(
-        self, make_app: Any, connect: Any
+        assert [response.status_code for response in responses] == [200, 200, 429]
+        assert 1 <= int(responses[-1].headers["retry-after"]) <= 60
+        assert other.status_code == 200
+
+    @pytest.mark.parametrize(
+        ("address", "same", "other"),
+        [
+            ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
+            ("2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"),
+            ("::ffff:203.0.113.7", "::ffff:203.0.113.7", "::ffff:203.0.113.8"),
+        ],
+        ids=["ipv4", "ipv6", "ipv4-mapped"],
+    )
+    async def test_invalid_keys_are_limited_by_network(
+        self, app: FastAPI, address: str, same: str, other: str
     ) -> None:
-        app = make_app(invalid_keys_per_minute=2)
-        add_route(app)
-        async with connect(app) as client:
-            guesses = [
-                await client.get("/caller", headers={HEADER: make_key()[1]}) for _ in range(3)
-            ]
-            assert [answer.status_code for answer in guesses] == [401, 401, 429]
-            check_problem(guesses[-1], 429, "RATE_LIMITED")
-            assert (await client.get("/caller")).status_code == 200
-# {% if cookiecutter.database != "none" %}
+        invalid = {HEADER: generate_key()[1]}
+        async with run(app):
+            valid = await sign_in(app)
+            async with open_client(app, address) as client:
+                statuses = {
+                    (await client.get(ME, headers=invalid)).status_code
+                    for _ in range(INVALID_KEYS.amount)
+                }
+            async with open_client(app, same) as client:
+                limited = await client.get(ME, headers=invalid)
+                accepted = await client.get(ME, headers=valid)
+            async with open_client(app, other) as client:
+                unlimited = await client.get(ME, headers=invalid)
 
-
-class TestStore:
-    async def test_it_holds_no_secret(self, app: FastAPI, client: AsyncClient) -> None:
-        text = client.headers[HEADER]
-        async with app.state.sessions() as session:
-            key = await session.scalar(select(ApiKey))
-            kept = str([getattr(key, column.key) for column in ApiKey.__table__.columns])
-        assert text.split("_")[-2] in kept
-        assert text.split("_")[-1][:64] not in kept
-
-    async def test_revoking_works_from_the_next_request_on(
-        self, app: FastAPI, client: AsyncClient
-    ) -> None:
-        assert (await client.get("/caller")).status_code == 200
-        async with app.state.sessions.begin() as session:
-            await session.execute(update(ApiKey).values(revoked_at=datetime.now(UTC)))
-        check_refusal(await client.get("/caller"), 401, "INVALID_API_KEY")
-
-    async def test_a_key_ends_on_time(self, app: FastAPI, client: AsyncClient) -> None:
-        for seconds, status in ((30, 200), (-1, 401)):
-            end = datetime.now(UTC) + timedelta(seconds=seconds)
-            async with app.state.sessions.begin() as session:
-                await session.execute(update(ApiKey).values(expires_at=end))
-            assert (await client.get("/caller")).status_code == status
-
-    async def test_the_keys_of_a_client_go_with_it(self, app: FastAPI, client: AsyncClient) -> None:
-        async with app.state.sessions.begin() as session:
-            await session.delete(await session.scalar(select(ApiClient)))
-        check_refusal(await client.get("/caller"), 401, "INVALID_API_KEY")
-
-    @pytest.mark.parametrize("minutes_ago", [None, 2])
-    async def test_use_is_noted_once_a_minute_on_one_connection(
-        self, make_app: Any, connect: Any, own_database_url: str, minutes_ago: int | None
-    ) -> None:
-        one = {"database_pool_size": 1, "database_max_overflow": 0, "database_pool_timeout": 1}
-        app: FastAPI = make_app(database_url=own_database_url, **one)
-        now = datetime.now(UTC)
-        before = now - timedelta(minutes=minutes_ago) if minutes_ago else None
-        writes: list[str] = []
-
-        def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-            writes.extend([statement] if statement.startswith("UPDATE") else [])
-
-        async with connect(app) as client:
-            async with app.state.sessions.begin() as session:
-                await session.execute(update(ApiKey).values(last_used_at=before))
-            event.listen(app.state.engine.sync_engine, "before_cursor_execute", note)
-            for _ in range(3):
-                assert (await client.get(RESOURCE)).status_code == 200
-            async with app.state.sessions() as session:
-                key = await session.scalar(select(ApiKey))
-        assert len(writes) == 1
-        assert now <= key.last_used_at <= datetime.now(UTC)
-
-    async def test_of_two_requests_at_once_one_notes_the_use(
-        self, make_app: Any, connect: Any, own_database_url: str
-    ) -> None:
-        app: FastAPI = make_app(database_url=own_database_url)
-        async with connect(app) as client:
-            key_id = client.headers[HEADER].split("_")[-2]
-            async with app.state.sessions.begin() as session:
-                await session.execute(update(ApiKey).values(last_used_at=None))
-            used = []
-            async with app.state.sessions() as first, app.state.sessions() as second:
-                found = [(keys, await keys.find(key_id)) for keys in (Keys(first), Keys(second))]
-                for keys, key in found:
-                    assert key
-                    await keys.note_use(key)
-                    used.append(await first.scalar(select(ApiKey.last_used_at)))
-                    await first.commit()
-        assert used[0] == used[1] is not None
-
-    async def test_use_is_noted_though_the_request_fails(
-        self, app: FastAPI, client: AsyncClient
-    ) -> None:
-        async with app.state.sessions.begin() as session:
-            await session.execute(update(ApiKey).values(last_used_at=None))
-        assert (await client.post(RESOURCE, json={})).status_code == 422
-        async with app.state.sessions() as session:
-            assert await session.scalar(select(ApiKey.last_used_at))
-# {% endif %}
+        assert statuses == {401}
+        check_problem(limited, 429, "RATE_LIMITED")
+        assert accepted.status_code == 200
+        assert unlimited.status_code == 401

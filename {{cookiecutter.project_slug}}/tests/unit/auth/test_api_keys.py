@@ -1,54 +1,60 @@
 import re
-from typing import Any
 
 import pytest
 
-from app.auth.api_keys import compute_checksum, digest_key, make_key, read_key_id
+from app.auth.api_keys import compute_checksum, digest_key, generate_key, parse_key_id
 from app.core.settings import DISTRIBUTION
+from tests.clients import MakeSettings
 
-BODY = DISTRIBUTION + "_" + "0123456789abcdef" + "_" + "f" * 64
+BODY = DISTRIBUTION + "_0123456789abcdef_" + "f" * 64
 KEY = BODY + compute_checksum(BODY)
 
 
-def test_a_key_names_its_service_and_its_id_and_no_two_are_the_same() -> None:
-    key_id, text = make_key()
-    assert re.fullmatch(DISTRIBUTION + "_" + key_id + "_[0-9a-f]{72}", text)
-    assert read_key_id(text) == key_id
-    assert len({make_key() for _ in range(100)}) == 100
+class TestGenerateKey:
+    def test_key_contains_service_and_id(self) -> None:
+        key_id, key = generate_key()
+
+        assert re.fullmatch(f"{DISTRIBUTION}_{key_id}_" + "[0-9a-f]{72}", key)
+        assert parse_key_id(key) == key_id
+
+    def test_keys_differ(self) -> None:
+        assert len({generate_key() for _ in range(100)}) == 100
+
+    def test_checksum_is_crc32(self) -> None:
+        assert compute_checksum("123456789") == "cbf43926"  # check value of CRC-32/ISO-HDLC
 
 
-def test_the_checksum_is_crc32() -> None:
-    assert compute_checksum("123456789") == "cbf43926"  # the check value of CRC-32/ISO-HDLC
+class TestParseKeyId:
+    def test_valid_key_returns_id(self) -> None:
+        assert parse_key_id(KEY) == "0123456789abcdef"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param("", id="empty"),
+            pytest.param(KEY[:-1] + ("0" if KEY[-1] != "0" else "1"), id="wrong-checksum"),
+            pytest.param(KEY.replace("f" * 64, "e" * 64), id="wrong-secret"),
+            pytest.param(KEY.upper(), id="upper-case"),
+            pytest.param(f" {KEY}", id="leading-space"),
+            pytest.param(f"{KEY}\n", id="line-feed"),
+            pytest.param(f"{KEY}0", id="too-long"),
+            pytest.param(KEY[:-1], id="too-short"),
+            pytest.param(KEY.replace(DISTRIBUTION, "other"), id="other-service"),
+            pytest.param(KEY.replace("0123", "٠١٢٣"), id="arabic-digits"),
+            pytest.param("é" * len(KEY), id="not-ascii"),
+        ],
+    )
+    def test_other_text_returns_none(self, text: str) -> None:
+        assert parse_key_id(text) is None
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        KEY[:-1] + ("0" if KEY[-1] != "0" else "1"),
-        KEY.replace("f" * 64, "e" * 64),
-        KEY.upper(),
-        f" {KEY} ",
-        f"{KEY}\n",
-        f"{KEY}0",
-        KEY[:-1],
-        KEY.replace(DISTRIBUTION, "other"),
-        KEY.replace("0123", "٠١٢٣"),  # digits, but not ours
-        "é" * len(KEY),
-        "\0",
-        "x" * 1_000_000,
-    ],
-)
-def test_what_is_no_key_of_ours_is_known_without_a_look_up(text: str) -> None:
-    assert read_key_id(KEY) == "0123456789abcdef"
-    assert read_key_id(text) is None
+class TestDigestKey:
+    def test_depends_on_key_and_secret_key(self, make_settings: MakeSettings) -> None:
+        digests = {
+            digest_key(text, make_settings(secret_key=secret_key))
+            for text in ("a", "b")
+            for secret_key in (None, "1", "2")
+        }
 
-
-def test_a_digest_depends_on_the_key_and_on_the_secret_of_the_service(make_settings: Any) -> None:
-    digests = {
-        digest_key(text, make_settings(secret_key=secret))
-        for text in ("a", "b")
-        for secret in (None, "1", "2")
-    }
-    assert len(digests) == 6
-    assert {len(digest) for digest in digests} == {64}
+        assert len(digests) == 6
+        assert {len(digest) for digest in digests} == {64}

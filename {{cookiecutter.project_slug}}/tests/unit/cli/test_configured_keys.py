@@ -1,61 +1,70 @@
+"""Tests of `manage api-keys` without a database."""
+
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from app.auth.api_keys import HEADER, read_key_id
+from app.auth.api_keys import HEADER, parse_key_id
 from app.cli import main
+from tests.clients import MakeApp, connect
 from tests.keys import SECRET_KEY
 
-Run = Callable[..., Result]
+Manage = Callable[..., Result]
 
 
 @pytest.fixture
-def run() -> Run:
-    def invoke(*arguments: str, **variables: str) -> Result:
-        command, environment = ["api-keys", *arguments], {"SECRET_KEY": SECRET_KEY, **variables}
-        return CliRunner().invoke(main, command, env=environment)
+def manage() -> Manage:
+    def run(*arguments: str, **variables: str) -> Result:
+        environment = {"SECRET_KEY": SECRET_KEY, **variables}
+        return CliRunner().invoke(main, ["api-keys", *arguments], env=environment)
 
-    return invoke
-
-
-async def test_the_line_that_is_printed_lets_the_client_in(
-    run: Run, make_app: Any, connect: Any
-) -> None:
-    line, text = run("create", "umbrella").stdout.splitlines()
-    variable, _, entries = line.partition("=")
-    assert variable == "API_KEYS"
-    assert text.split("_")[-1][:64] not in line
-    for value, status in ((entries, 422), ("", 401)):
-        async with connect(make_app(api_keys=value)) as client:
-            headers = {HEADER: text}
-            answer = await client.post("/api/v1/quotes/DE", headers=headers, json={})
-            assert answer.status_code == status
+    return run
 
 
-def test_the_line_holds_the_keys_that_there_are(run: Run) -> None:
-    first = run("create", "umbrella").stdout.splitlines()[0]
-    second = run("create", "umbrella", API_KEYS=first.removeprefix("API_KEYS="))
-    assert second.stdout.startswith(f"{first},umbrella/")
+class TestCreate:
+    @pytest.mark.parametrize("status", [422, 401], ids=["configured", "not-configured"])
+    async def test_printed_entry_makes_key_valid(
+        self, manage: Manage, make_app: MakeApp, status: int
+    ) -> None:
+        line, key = manage("create", "umbrella").stdout.splitlines()
+        entries = line.removeprefix("API_KEYS=") if status == 422 else ""
+
+        async with connect(make_app(api_keys=entries)) as client:
+            response = await client.post("/api/v1/quotes/DE", headers={HEADER: key}, json={})
+
+        assert response.status_code == status
+        assert key[-72:-8] not in line
+
+    def test_printed_line_contains_present_entries(self, manage: Manage) -> None:
+        first = manage("create", "umbrella").stdout.splitlines()[0]
+
+        second = manage("create", "umbrella", API_KEYS=first.removeprefix("API_KEYS="))
+
+        assert second.stdout.startswith(f"{first},umbrella/")
+
+    def test_scope_and_days_restrict_key(self, manage: Manage) -> None:
+        created = manage("create", "umbrella", "--scope", "read", "--days", "30")
+
+        line, key = created.stdout.splitlines()
+        last_day = (datetime.now(UTC) + timedelta(days=30)).date()
+        assert line.startswith(f"API_KEYS=umbrella/{parse_key_id(key)}/read/{last_day}/")
+
+    @pytest.mark.parametrize(
+        "arguments", [["Acme"], ["a/b"], [""], ["acme", "--scope", "admin"], ["acme", "--days=0"]]
+    )
+    def test_invalid_argument_exits_with_2(self, manage: Manage, arguments: list[str]) -> None:
+        result = manage("create", *arguments)
+
+        assert (result.exit_code, result.stdout) == (2, "")
 
 
-def test_scopes_and_days(run: Run) -> None:
-    created = run("create", "umbrella", "--scope", "read", "--days", "30")
-    line, text = created.stdout.splitlines()
-    last_day = (datetime.now(UTC) + timedelta(days=30)).date()
-    assert line.startswith(f"API_KEYS=umbrella/{read_key_id(text)}/read/{last_day}/")
+class TestList:
+    def test_shows_no_digests(self, manage: Manage) -> None:
+        line, key = manage("create", "umbrella").stdout.splitlines()
+        last_day = line.split("/")[3]
 
+        listed = manage("list", API_KEYS=line.removeprefix("API_KEYS=")).stdout
 
-def test_the_list_shows_all_but_digests(run: Run) -> None:
-    line, text = run("create", "umbrella").stdout.splitlines()
-    last_day = line.split("/")[3]
-    listed = run("list", API_KEYS=line.removeprefix("API_KEYS=")).stdout
-    assert listed == f"{read_key_id(text)}  umbrella  read+write  expires {last_day}\n"
-
-
-@pytest.mark.parametrize("arguments", [["Acme"], ["a/b"], [""], ["acme", "--scope", "admin"]])
-def test_wrong_arguments_are_refused(run: Run, arguments: list[str]) -> None:
-    result = run("create", *arguments)
-    assert (result.exit_code, result.stdout) == (2, "")
+        assert listed == f"{parse_key_id(key)}  umbrella  read+write  expires {last_day}\n"
