@@ -68,7 +68,6 @@ def auth_settings() -> dict[str, str]:
         "ACCESS_TOKEN_MINUTES": "60",
         "LOGIN_ATTEMPTS_PER_ACCOUNT": "1000000",
         "AUTH_FAILURES_PER_CLIENT": "1000000",
-        "REFRESHES_PER_ACCOUNT": "1000000",
     }
 
 

@@ -1,8 +1,7 @@
-"""Users for tests, what they do, and the key that signs their tokens, also such as are not ours."""
+"""Users, keys and tokens for tests."""
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
+from base64 import urlsafe_b64decode
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,17 +12,19 @@ import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
+from sqlalchemy import select, update
 
+from app.auth.accounts import VerifiedUser
 from app.auth.rsa_keys import create_private_key, parse_private_key
 from app.auth.sessions import SessionService
 from app.auth.tokens import TokenPair
-from app.auth.users import User
+from app.auth.users import User, UserSession
 
-AUTH = "/api/v1/auth"
-ME = f"{AUTH}/me"
+AUTH_URL = "/api/v1/auth"
+ME_URL = f"{AUTH_URL}/me"
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse"  # noqa: S105
-COST = 4  # the least; hashes would be most of the time of a test
+COST = 4  # the minimum; hashing would take most of the time of a test
 # With a fixed salt, so that parametrized tests have the same ids in every worker of pytest-xdist.
 PASSWORD_HASH = bcrypt.hashpw(PASSWORD.encode(), f"$2b${COST:02}$".encode() + b"." * 22).decode()
 
@@ -35,12 +36,13 @@ def create_pem(name: str) -> str:
         return Path(folder, name).read_text()
 
 
-def make_pem(name: str = "ours") -> str:
-    """Return a private key, the same one in a run for one name."""
+def make_pem(name: str = "signing") -> str:
+    """Return a private key, the same one for each name."""
     return create_pem(name)
 
 
-def make_public_pem(name: str = "ours") -> str:
+def make_public_pem(name: str = "signing") -> str:
+    """Return the public key that belongs to `make_pem(name)`."""
     key = parse_private_key(make_pem(name)).public_key()
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
@@ -49,74 +51,92 @@ def auth_settings() -> dict[str, Any]:
     return {"rsa_private_key_content": make_pem(), "password_hash_cost": COST}
 
 
-async def sign_in(app: FastAPI, email: str = EMAIL, **values: Any) -> dict[str, str]:
-    """Make a user, and return the header by which requests are theirs."""
+async def create_user(app: FastAPI, email: str = EMAIL, **values: Any) -> VerifiedUser:
+    """Create a user with the password `PASSWORD`."""
     async with app.state.sessions.begin() as session:
         user = User(email=email, password_hash=PASSWORD_HASH, **values)
         session.add(user)
         await session.flush()
+        return VerifiedUser(user.id, user.password_hash)
+
+
+async def sign_in(app: FastAPI, email: str = EMAIL, **values: Any) -> dict[str, str]:
+    """Create a user and return the headers that authenticate as that user."""
+    user = await create_user(app, email, **values)
+    async with app.state.sessions.begin() as session:
         sessions = SessionService(session, app.state.tokens, app.state.settings)
-        tokens = await sessions.start(user.id)
-    return bearer(tokens.access_token)
+        return bearer((await sessions.start(user)).access_token)
 
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def sign_up(client: AsyncClient, email: str, password: str = PASSWORD) -> Response:
-    return await client.post(f"{AUTH}/sign-up", json={"email": email, "password": password})
+async def sign_up(client: AsyncClient, email: str, password: object = PASSWORD) -> Response:
+    return await client.post(f"{AUTH_URL}/sign-up", json={"email": email, "password": password})
 
 
 async def log_in(client: AsyncClient, email: str = EMAIL, password: str = PASSWORD) -> Response:
     form = {"username": email, "password": password}
-    return await client.post(f"{AUTH}/login", data=form)
+    return await client.post(f"{AUTH_URL}/login", data=form)
 
 
-async def start_session(client: AsyncClient, password: str = PASSWORD) -> TokenPair:
-    answer = await log_in(client, password=password)
-    assert answer.status_code == 200, answer.text
-    return TokenPair.model_validate_json(answer.content)
+async def start_session(client: AsyncClient, email: str = EMAIL) -> TokenPair:
+    """Log in and return the tokens."""
+    response = await log_in(client, email)
+    assert response.status_code == 200, response.text
+    return TokenPair.model_validate_json(response.content)
 
 
 async def refresh(client: AsyncClient, token: str) -> Response:
-    return await client.post(f"{AUTH}/refresh", json={"refresh_token": token})
+    return await client.post(f"{AUTH_URL}/refresh", json={"refresh_token": token})
+
+
+async def rotate(client: AsyncClient, pair: TokenPair) -> TokenPair:
+    """Use the refresh token and return the new tokens."""
+    response = await refresh(client, pair.refresh_token)
+    assert response.status_code == 200, response.text
+    return TokenPair.model_validate_json(response.content)
+
+
+async def log_out(client: AsyncClient, token: str) -> Response:
+    return await client.post(f"{AUTH_URL}/logout", json={"refresh_token": token})
 
 
 async def is_accepted(client: AsyncClient, access_token: str) -> bool:
-    return (await client.get(ME, headers=bearer(access_token))).status_code == 200
+    return (await client.get(ME_URL, headers=bearer(access_token))).status_code == 200
+
+
+async def find_user(app: FastAPI, email: str = EMAIL) -> User:
+    async with app.state.sessions() as session:
+        user: User = (await session.scalars(select(User).where(User.email == email))).one()
+        return user
+
+
+async def change_users(app: FastAPI, **values: Any) -> None:
+    async with app.state.sessions.begin() as session:
+        await session.execute(update(User).values(values))
+
+
+async def change_sessions(app: FastAPI, **values: Any) -> None:
+    async with app.state.sessions.begin() as session:
+        await session.execute(update(UserSession).values(values))
+
+
+async def list_sessions(app: FastAPI) -> list[UserSession]:
+    async with app.state.sessions() as session:
+        return list(await session.scalars(select(UserSession)))
 
 
 def read_part(token: str, part: int) -> dict[str, Any]:
-    """Return the header of the token, part 0, or the claims, part 1."""
+    """Return the header (0) or the claims (1) of a token."""
     text = token.split(".")[part]
     decoded: dict[str, Any] = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     return decoded
 
 
-def encode_part(part: object) -> str:
-    """Return the part of a token: of bytes as they are, of anything else in JSON."""
-    raw = part if isinstance(part, bytes) else json.dumps(part).encode()
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def sign(header: object, claims: object, key: object = None, algorithm: str = "RS256") -> str:
-    """Return a token of whatever parts, signed with our key unless there is another."""
-    signed = f"{encode_part(header)}.{encode_part(claims)}"
-    method = jwt.get_algorithm_by_name(algorithm)
-    signature = method.sign(signed.encode(), key or parse_private_key(make_pem()))
-    return f"{signed}.{encode_part(signature)}"
-
-
-def forge(
-    token: str,
-    header: dict[str, Any] | None = None,
-    drop: Iterable[str] = (),
-    key: object = None,
-    algorithm: str = "RS256",
-    **claims: Any,
-) -> str:
-    """Return a token like this one, with other members in its header and its claims."""
-    ours = read_part(token, 0) | {"alg": algorithm} | (header or {}), read_part(token, 1) | claims
-    members, said = ({name: part[name] for name in part.keys() - set(drop)} for part in ours)
-    return sign(members, said, key, algorithm)
+def forge(token: str, key: str = "signing", algorithm: str = "RS256", **changes: Any) -> str:
+    """Return the token with other claims, or another `typ`, and a new signature."""
+    header = read_part(token, 0)
+    headers = {"kid": header["kid"], "typ": changes.pop("typ", header["typ"])}
+    return jwt.encode(read_part(token, 1) | changes, make_pem(key), algorithm, headers)

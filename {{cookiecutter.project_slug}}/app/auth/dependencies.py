@@ -1,9 +1,10 @@
-"""Who calls: the user of the access token in the header `Authorization` (RFC 6750)."""
+"""Authentication of requests by the access token in the `Authorization` header (RFC 6750)."""
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from fastapi.security import OAuth2PasswordBearer
+from starlette.requests import ClientDisconnect
 from structlog import get_logger
 from structlog.contextvars import bind_contextvars
 
@@ -14,20 +15,25 @@ from app.auth.users import User, UserSession
 from app.core.health import API_PREFIX
 from app.db.session import SessionDep
 
-# Reads the header, and is the button in the documentation.
+# Reads the header and adds the "Authorize" button to the documentation.
 bearer = OAuth2PasswordBearer(f"{API_PREFIX}/auth/login", auto_error=False)
 
 
 async def get_session_service(request: Request, session: SessionDep) -> SessionService:
-    """Return what starts and ends sessions."""
+    """Return the session service of the request."""
     state = request.app.state
     return SessionService(session, state.tokens, state.settings)
 
 
 async def get_user_service(request: Request, session: SessionDep) -> UserService:
-    """Return what makes and checks users."""
+    """Return the user service of the request. It hashes no password if the client has left."""
+
+    async def require_connection() -> None:
+        if await request.is_disconnected():
+            raise ClientDisconnect
+
     state = request.app.state
-    return UserService(session, state.passwords, state.settings)
+    return UserService(session, state.passwords, state.settings, require_connection)
 
 
 SessionServiceDep = Annotated[SessionService, Depends(get_session_service)]
@@ -37,10 +43,14 @@ UserServiceDep = Annotated[UserService, Depends(get_user_service)]
 async def get_current_session(
     request: Request, sessions: SessionServiceDep, token: Annotated[str | None, Depends(bearer)]
 ) -> UserSession:
-    """Return the caller's session, with its user.
+    """Return the session of the access token together with its user.
 
-    The database is asked each time, so that the end of a session is the end of its tokens. Raises
-    NotAuthenticatedError, InvalidTokenError, InvalidRequestError.
+    Each request reads the session, so that ending it ends its access tokens at once.
+
+    Raises:
+        NotAuthenticatedError: The request has no token.
+        InvalidRequestError: The request has several `Authorization` headers.
+        InvalidTokenError: The token is not valid, or its session has ended.
     """
     if len(request.headers.getlist("authorization")) > 1:
         raise InvalidRequestError
@@ -55,15 +65,24 @@ CurrentSession = Annotated[UserSession, Depends(get_current_session)]
 
 
 async def get_current_user(current: CurrentSession) -> User:
-    """Return the user who calls; NotAuthenticatedError, InvalidTokenError, InvalidRequestError."""
+    """Return the user of the access token."""
     return current.user
 
 
 CurrentUser = Annotated[User, Depends(get_current_user)]
 
 
-async def require_superuser(caller: CurrentUser) -> None:
-    """Raise InsufficientScopeError unless the caller is a superuser."""
-    if not caller.is_superuser:
+async def require_superuser(user: CurrentUser) -> None:
+    """Allow superusers only.
+
+    Raises:
+        InsufficientScopeError: The current user is not a superuser.
+    """
+    if not user.is_superuser:
         get_logger("app.auth").warning("authz_fail", scope="superuser")
         raise InsufficientScopeError("superuser")
+
+
+async def forbid_storing(response: Response) -> None:
+    """Keep the response out of caches (RFC 6749 section 5.1) and out of compression (BREACH)."""
+    response.headers["Cache-Control"] = "no-store"

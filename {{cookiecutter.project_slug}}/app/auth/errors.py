@@ -1,4 +1,4 @@
-"""Errors of those who call: 401 and 403, with the challenges of RFC 9110 section 11.6.1."""
+"""Authentication errors, with the challenges of RFC 9110 section 11.6.1."""
 
 from app.core.errors import AppError
 
@@ -10,32 +10,33 @@ SCHEME = "Bearer"
 
 
 def challenge(**parameters: str) -> dict[str, str]:
-    """Return the header that says how to authenticate, and what was wrong (RFC 6750 section 3)."""
-    said = ", ".join(f'{name}="{value}"' for name, value in {"realm": "api", **parameters}.items())
-    return {"WWW-Authenticate": f"{SCHEME} {said}"}
+    """Return the `WWW-Authenticate` header with an error, if any (RFC 6750 section 3)."""
+    members = {"realm": "api", **parameters}
+    text = ", ".join(f'{name}="{value}"' for name, value in members.items())
+    return {"WWW-Authenticate": f"{SCHEME} {text}"}
 
 
 class InvalidRequestError(AppError):
-    """The request shows credentials twice."""
+    """The request contains credentials more than once."""
 
     status_code, code = 400, "INVALID_REQUEST"
-    detail = "Show credentials once."
+    detail = "Send credentials only once."
     headers = challenge(error="invalid_request")
 
 
 class NotAuthenticatedError(AppError):
-    """The request shows no credentials."""
+    """The request contains no credentials."""
 
     status_code, code = 401, "NOT_AUTHENTICATED"
-    detail = "Show who you are."
+    detail = "Authentication required."
     headers = challenge()
 
 
 class InsufficientScopeError(AppError):
-    """The caller may not do this; `scope` is what would be needed."""
+    """The client is authenticated but not allowed to do this; it would need `scope`."""
 
     status_code, code = 403, "INSUFFICIENT_SCOPE"
-    detail = "You may not do this."
+    detail = "Permission denied."
 
     def __init__(self, scope: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The keys: the one that signs, and those that the world may know."""
+"""The signing key, and the public keys that verify tokens."""
 
 from contextlib import suppress
 from hashlib import sha256
@@ -15,7 +15,7 @@ from app.auth.rsa_keys import create_private_key, read_private_key
 from app.auth.token_settings import AuthSettings
 
 LOCAL_KEY = Path("local.pem")
-# For everybody, and good for a while: the next key is published before it signs.
+# Browsers of any origin may read the keys. A new key is published longer than caches live.
 PUBLIC_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Cache-Control": "public, max-age=300",
@@ -37,23 +37,33 @@ class Jwk(BaseModel):
 
 
 class JwkSet(BaseModel):
-    """The keys that verify our tokens (RFC 7517 section 5)."""
+    """The public keys that verify tokens (RFC 7517 section 5)."""
 
     keys: list[Jwk]
 
 
-@router.get("/.well-known/jwks.json", response_model=JwkSet)
+class JwkSetResponse(Response):
+    """A response with a JWK Set (RFC 7517 section 8.5.2)."""
+
+    media_type = "application/jwk-set+json"
+
+
+@router.get("/.well-known/jwks.json", response_model=JwkSet, response_class=JwkSetResponse)
 async def read_public_keys(request: Request) -> Response:
-    """Read the keys that verify our tokens."""
-    body = orjson.dumps({"keys": request.app.state.tokens.describe_keys()})
+    """Return the public keys that verify tokens."""
+    body = orjson.dumps({"keys": request.app.state.tokens.list_jwks()})
     headers = PUBLIC_HEADERS | {"ETag": f'"{sha256(body).hexdigest()}"'}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(None, 304, headers)
-    return Response(body, 200, headers, "application/jwk-set+json")
+    return JwkSetResponse(body, 200, headers)
 
 
 def find_private_key(settings: AuthSettings) -> RSAPrivateKey:
-    """Return the key that signs; locally it is made when there is none."""
+    """Return the configured signing key, or the local one, which is created if necessary.
+
+    Raises:
+        ValueError: The local key cannot be read.
+    """
     if settings.private_key:
         return settings.private_key
     get_logger("app.auth").warning("no_private_key", using=str(LOCAL_KEY))

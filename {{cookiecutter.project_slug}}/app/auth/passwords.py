@@ -1,58 +1,129 @@
-"""Passwords: bcrypt, away from the event loop and a few at a time."""
+"""Password hashing with bcrypt, and the rules for new passwords (NIST SP 800-63B-4 3.1.1.2)."""
 
 import asyncio
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 import bcrypt
 
-# Of each process. More would take the processor from the other requests.
-THREADS = 2
-MAX_BYTES = 72  # bcrypt sees no more
-MAX_LENGTH = 1024  # to bring into one form takes the square of the length
+from app.core.errors import AppError
+from app.core.settings import DISTRIBUTION
+
+THREADS = 2  # per process; more would take the CPU from other requests
+MAX_QUEUE = 20  # hashes that run or wait; at cost 12 they take two to four seconds
+MIN_LENGTH = 8
+MAX_BYTES = 72  # bcrypt ignores the rest
+MAX_LENGTH = 1024  # normalization takes quadratic time in the worst case
 
 T = TypeVar("T")
+Check = Callable[[], Awaitable[None]]
 
 
-def encode(password: str) -> bytes:
-    """Return what is hashed: one form of each character (NIST SP 800-63B-4 section 3.1.1.2)."""
-    return unicodedata.normalize("NFC", password).encode()
+class HashQueueFullError(AppError):
+    """Too many passwords are waiting to be hashed."""
+
+    status_code, code = 503, "SERVICE_UNAVAILABLE"
+    detail = "Too many logins at the same time. Try again later."
+    headers = {"Retry-After": "5"}  # noqa: RUF012
 
 
 class PasswordHasher:
-    """Makes and checks hashes of one cost, which is a power of two."""
+    """Creates and verifies bcrypt hashes in threads.
+
+    `cost` is the base-2 logarithm of the number of rounds. The optional `check` of each operation
+    runs right before the hash is computed and may cancel it by raising an exception.
+    """
 
     def __init__(self, cost: int) -> None:
         self.prefix = f"$2b${cost:02}$"
         self.cost = cost
         self.threads = asyncio.Semaphore(THREADS)
+        self.queued = 0
 
-    async def hash(self, password: str) -> str:
-        """Return the hash; ValueError if the password is longer than bcrypt sees."""
-        digest = await self._run(lambda: bcrypt.hashpw(encode(password), bcrypt.gensalt(self.cost)))
-        return digest.decode()
+    async def hash(self, password: str, check: Check | None = None) -> str:
+        """Return the hash of a password.
 
-    async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether the password is the one of the hash; as slow if there is none."""
-        # Valid, of the usual cost, and of no password.
-        digest = (password_hash or self.prefix + "." * 53).encode()
-        return await self._run(lambda: is_password(password, digest)) and password_hash is not None
+        Raises:
+            HashQueueFullError: Too many hashes are waiting.
+            ValueError: The password is longer than 72 bytes.
+        """
+        return await self._run(lambda: create_hash(password, self.cost), check)
+
+    async def verify(
+        self, password: str, password_hash: str | None, check: Check | None = None
+    ) -> bool:
+        """Return whether the password matches the hash; it takes as long if there is no hash.
+
+        Raises:
+            HashQueueFullError: Too many hashes are waiting.
+        """
+        digest = (password_hash or self.prefix + "." * 53).encode()  # valid, but of no password
+        is_match = await self._run(lambda: is_password(password, digest), check)
+        return is_match and password_hash is not None
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Whether the hash was made at another cost."""
+        """Return whether the hash has another cost than new hashes."""
         return not password_hash.startswith(self.prefix)
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        async with self.threads:
-            return await asyncio.to_thread(work)
+    async def _run(self, work: Callable[[], T], check: Check | None) -> T:
+        if self.queued >= MAX_QUEUE:
+            raise HashQueueFullError
+        self.queued += 1
+        try:
+            async with self.threads:
+                if check:
+                    await check()
+                return await asyncio.to_thread(work)
+        finally:
+            self.queued -= 1
+
+
+def encode(password: str) -> bytes:
+    """Return the bytes that are hashed: UTF-8 in Unicode normalization form C."""
+    return unicodedata.normalize("NFC", password).encode()
+
+
+def create_hash(password: str, cost: int) -> str:
+    """Return a bcrypt hash with a new salt.
+
+    Raises:
+        ValueError: The password is longer than 72 bytes.
+    """
+    return bcrypt.hashpw(encode(password), bcrypt.gensalt(cost)).decode()
 
 
 def is_password(password: str, digest: bytes) -> bool:
-    """Whether the hash is of the password; not if that is too long, or the hash is none."""
+    """Return whether the password matches; false if it is too long or the hash is invalid."""
     if len(password) > MAX_LENGTH:
         return False
     try:
         return bcrypt.checkpw(encode(password), digest)
     except ValueError:
         return False
+
+
+def find_weakness(password: str, email: str, min_length: int) -> str | None:
+    """Return why the password is easy to guess, or None. There are no composition rules."""
+    if len(unicodedata.normalize("NFC", password)) < min_length:
+        return f"must have at least {min_length} characters"
+    if not password.strip() or password.casefold() in load_common_passwords():
+        return "is too common"
+    names = {simplify(name) for name in (DISTRIBUTION, email, email.partition("@")[0])}
+    if simplify(password) in names - {""}:
+        return "must not be the name of the service or the e-mail address"
+    return None
+
+
+def simplify(text: str) -> str:
+    """Return the letters and digits without the digits at the end, in lower case."""
+    return "".join(filter(str.isalnum, text.casefold())).rstrip("0123456789")
+
+
+@cache
+def load_common_passwords() -> frozenset[str]:
+    """Return the common passwords; the file names its source."""
+    text = Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8")
+    return frozenset(line.casefold() for line in text.splitlines() if not line.startswith("# "))

@@ -1,4 +1,4 @@
-"""The routes of sign-up, sign-in and users."""
+"""HTTP routes of registration, login and users."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,13 +12,13 @@ from structlog import get_logger
 
 from app.auth import jwks
 from app.auth.dependencies import (
-    CurrentSession,
     CurrentUser,
     SessionServiceDep,
     UserServiceDep,
-    get_current_user,
+    forbid_storing,
     require_superuser,
 )
+from app.auth.events import log_after_commit
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import (
     Email,
@@ -29,9 +29,10 @@ from app.auth.schemas import (
     UserRead,
     UserUpdate,
 )
+from app.auth.sessions import end_sessions
 from app.auth.throttle import LoginThrottleDep
 from app.auth.token_settings import AuthSettings
-from app.auth.tokens import InvalidTokenError, TokenPair, TokenService
+from app.auth.tokens import TokenPair, TokenService
 from app.auth.users import User
 from app.core.errors import AppError, Problem
 from app.core.health import API_PREFIX
@@ -39,119 +40,113 @@ from app.db.pagination import Page, Rows, paginate
 from app.db.session import SessionDep
 
 EMAIL = TypeAdapter(Email)
-PROBLEM: dict[str, Any] = {"model": Problem}
-
-public = APIRouter(prefix="/auth", tags=["auth"], responses={401: PROBLEM, 429: PROBLEM})
-private = APIRouter(
-    prefix="/auth",
-    tags=["auth"],
-    dependencies=[Depends(get_current_user)],
-    responses={401: PROBLEM},
-)
-admin = APIRouter(
-    tags=["users"],
-    dependencies=[Depends(require_superuser)],
-    responses={401: PROBLEM, 403: PROBLEM},
-)
 log = get_logger("app.auth")
 
 
-class SignUpClosedError(AppError):
-    """The operator makes the users."""
-
-    status_code, code = 403, "SIGN_UP_CLOSED"
-    detail = "Ask the operator for an account."
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI description of error responses."""
+    return {status: {"model": Problem} for status in statuses}
 
 
-@public.post(
+auth = APIRouter(prefix="/auth", tags=["auth"], dependencies=[Depends(forbid_storing)])
+users = APIRouter(tags=["users"], dependencies=[Depends(require_superuser)])
+
+
+class SignUpDisabledError(AppError):
+    """Only the operator may create users."""
+
+    status_code, code = 403, "SIGN_UP_DISABLED"
+    detail = "Sign-up is disabled. Ask the operator for an account."
+
+
+@auth.post(
     "/sign-up",
     response_model=UserRead,
     status_code=201,
-    responses={403: PROBLEM, 409: PROBLEM},
+    responses=problems(403, 409, 429, 503),
 )
 async def sign_up(
-    new: SignUp, accounts: UserServiceDep, throttle: LoginThrottleDep, request: Request
+    data: SignUp, accounts: UserServiceDep, throttle: LoginThrottleDep, request: Request
 ) -> User:
-    """Make a user. An address that is taken gives 409, so the number of tries is limited."""
+    """Create a user. The number of requests per client is limited."""
     if not request.app.state.settings.sign_up_enabled:
-        raise SignUpClosedError
+        raise SignUpDisabledError
     await throttle.count_sign_up()
-    return await accounts.create(new.email, new.password)
+    return await accounts.create(data.email, data.password)
 
 
-@public.post("/login")
+@auth.post("/login", responses=problems(401, 429, 503))
 async def log_in(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
     accounts: UserServiceDep,
     sessions: SessionServiceDep,
     throttle: LoginThrottleDep,
 ) -> TokenPair:
-    """Start a session, which ends the user's earlier one. `username` is the e-mail address."""
+    """Start a session and return its tokens. `username` is the e-mail address."""
     try:
         email = EMAIL.validate_python(form.username)
     except ValidationError:
         email = None
-    async with throttle.guess_password(email or form.username):
-        user_id = await accounts.authenticate(email, form.password)
-    tokens = await sessions.start(user_id)
-    log.info("authn_login_success", user_id=str(user_id))
+    async with throttle.limit_guesses(email or form.username):
+        user = await accounts.authenticate(email, form.password)
+        tokens = await sessions.start(user)
+    log_after_commit(sessions.session, log.info, "authn_login_success", user_id=str(user.id))
     return tokens
 
 
-@public.post("/refresh")
+@auth.post("/refresh", responses=problems(401, 429))
 async def refresh_tokens(
     body: RefreshTokenBody, sessions: SessionServiceDep, throttle: LoginThrottleDep
 ) -> TokenPair:
-    """Exchange a refresh token, which works once: a copy that comes later ends the session."""
-    async with throttle.count_failures(InvalidTokenError):
-        claims = sessions.tokens.read(body.refresh_token, "refresh")
-        await throttle.count_refresh(claims.sub)
-        tokens = await sessions.refresh(claims)
-    log.info("authn_token_refresh", user_id=str(claims.sub))
-    return tokens
+    """Exchange a refresh token for new tokens.
+
+    Each refresh token works once. If it is used again some seconds later, the session ends.
+    """
+    async with throttle.limit_failures():
+        return await sessions.refresh(sessions.tokens.read(body.refresh_token, "refresh"))
 
 
-@private.post("/logout", status_code=204)
+@auth.post("/logout", status_code=204, responses=problems(401, 429))
 async def log_out(
-    body: RefreshTokenBody, current: CurrentSession, sessions: SessionServiceDep
+    body: RefreshTokenBody, sessions: SessionServiceDep, throttle: LoginThrottleDep
 ) -> None:
-    """End the session of both tokens."""
-    if sessions.tokens.read(body.refresh_token, "refresh").sid != current.id:
-        raise InvalidTokenError
-    await sessions.end(current)
-    log.info("authn_logout", user_id=str(current.user_id))
+    """End the session of the refresh token. No access token is required."""
+    async with throttle.limit_failures():
+        await sessions.end(sessions.tokens.read(body.refresh_token, "refresh"))
 
 
-@private.get("/me", response_model=UserRead)
+@auth.get("/me", response_model=UserRead, responses=problems(401))
 async def read_me(user: CurrentUser) -> User:
-    """Read who you are."""
+    """Return the current user."""
     return user
 
 
-@private.patch("/me", response_model=UserRead)
+@auth.patch("/me", response_model=UserRead, responses=problems(401))
 async def update_me(changes: UserUpdate, user: CurrentUser, accounts: UserServiceDep) -> User:
-    """Change the fields that are sent."""
+    """Change the submitted fields of the current user."""
     return await accounts.update(user, changes)
 
 
-@private.post("/me/password", responses={400: PROBLEM, 409: PROBLEM, 429: PROBLEM})
+@auth.post("/me/password", responses=problems(400, 401, 409, 429, 503))
 async def change_password(
     change: PasswordChange,
-    current: CurrentSession,
+    user: CurrentUser,
     accounts: UserServiceDep,
     sessions: SessionServiceDep,
     throttle: LoginThrottleDep,
 ) -> TokenPair:
-    """Set another password. The other sessions end, and this one goes on with new tokens."""
-    session_id, user = current.id, current.user
-    async with throttle.guess_password(user.email):
-        await accounts.change_password(user, change.current_password, change.new_password)
-    return await sessions.renew(session_id)
+    """Change the password and return the tokens of a new session. All other sessions end."""
+    async with throttle.limit_guesses(user.email):
+        verified = await accounts.change_password(
+            user, change.current_password, change.new_password
+        )
+    await end_sessions(sessions.session, verified.id)
+    return await sessions.start(verified)
 
 
-@admin.get("/users", response_model=Page[UserRead])
+@users.get("/users", response_model=Page[UserRead], responses=problems(401, 403))
 async def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Rows[User]:
-    """List a page of the users, oldest first; for superusers."""
+    """Return a page of users, the oldest first. Only for superusers."""
     return await paginate(session, select(User).order_by(User.created_at, User.id), query)
 
 
@@ -169,6 +164,6 @@ async def open_auth(app: FastAPI) -> AsyncIterator[None]:
 
 
 router = APIRouter(lifespan=open_auth)
-for part in (public, private, admin):
-    router.include_router(part, prefix=API_PREFIX)
+router.include_router(auth, prefix=API_PREFIX)
+router.include_router(users, prefix=API_PREFIX)
 router.include_router(jwks.router)

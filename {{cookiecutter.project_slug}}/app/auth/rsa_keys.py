@@ -1,7 +1,8 @@
-"""RSA keys in PEM (RFC 7468): from settings, from files, and new ones."""
+"""RSA keys in PEM format (RFC 7468): parsing, reading and creating."""
 
 import os
 import secrets
+import stat
 from base64 import b64decode
 from functools import cache
 from pathlib import Path
@@ -16,62 +17,91 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-BITS = 2048  # and no fewer (RFC 7518 section 3.3)
-NOT_FOR_OTHERS = 0o027
-UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
+MIN_BITS = 2048  # RFC 7518 section 3.3
+PARSER_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm)
 
 
-@cache  # to validate a key takes as long as to use it forty times
+@cache  # validating a key takes as long as signing forty times
 def parse_private_key(text: str) -> rsa.RSAPrivateKey:
-    """Return the key of a PEM, which may be in base64 to fit in a line; ValueError."""
+    """Return the key in a PEM text, which may be encoded in base64 to fit in one line.
+
+    Raises:
+        ValueError: The text is not an RSA private key of at least 2048 bits.
+    """
     try:
         key = load_pem_private_key(decode(text), password=None)
-    except UNREADABLE:
-        raise ValueError("must be an RSA private key in PEM, without a password") from None
-    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < BITS:
-        raise ValueError(f"must be an RSA key of {BITS} bits or more")
+    except PARSER_ERRORS:
+        raise ValueError("must be an RSA private key in PEM format without a password") from None
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < MIN_BITS:
+        raise ValueError(f"must be an RSA key of at least {MIN_BITS} bits")
     return key
 
 
 def parse_public_key(text: str) -> rsa.RSAPublicKey:
-    """Return the key of a PEM, which may be in base64 to fit in a line; ValueError."""
+    """Return the key in a PEM text, which may be encoded in base64 to fit in one line.
+
+    Raises:
+        ValueError: The text is not an RSA public key of at least 2048 bits.
+    """
     try:
         key = load_pem_public_key(decode(text))
-    except UNREADABLE:
-        raise ValueError("must be an RSA public key in PEM") from None
-    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < BITS:
-        raise ValueError(f"must be an RSA key of {BITS} bits or more")
+    except PARSER_ERRORS:
+        raise ValueError("must be an RSA public key in PEM format") from None
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < MIN_BITS:
+        raise ValueError(f"must be an RSA key of at least {MIN_BITS} bits")
     return key
 
 
 def decode(text: str) -> bytes:
-    """Return the PEM; ValueError if the text is neither that nor base64."""
+    """Return the PEM text as bytes.
+
+    Raises:
+        ValueError: The text is neither PEM nor base64.
+    """
     return text.encode() if text.startswith("-----BEGIN") else b64decode(text, validate=True)
 
 
 def read_private_key(path: str | Path) -> rsa.RSAPrivateKey:
-    """Return the key of a file, which only its owner and a group may read; ValueError."""
+    """Return the key in a PEM file.
+
+    Raises:
+        ValueError: The file cannot be read, contains no key, or is readable by other users.
+    """
     try:
-        mode, text = Path(path).stat().st_mode, Path(path).read_text(encoding="ascii")
+        text = Path(path).read_text(encoding="ascii")
+        is_exposed = is_readable_by_others(Path(path).resolve())
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
-    if os.name == "posix" and mode & NOT_FOR_OTHERS:
-        raise ValueError("is open to others: chmod 600")
+    if is_exposed:
+        raise ValueError("is readable by other users. Run: chmod 600 FILE, or use SECRETS_DIR")
     return parse_private_key(text)
 
 
-def create_private_key(path: Path) -> None:
-    """Write a new key that only its owner may read; FileExistsError.
+def is_readable_by_others(path: Path) -> bool:
+    """Return whether other users may read the file and enter every folder above it."""
+    return (
+        os.name == "posix"
+        and bool(path.stat().st_mode & stat.S_IROTH)
+        and all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
+    )
 
-    Many may do it at once: one succeeds, and no one sees half a file.
+
+def create_private_key(path: Path) -> None:
+    """Write a new private key that only its owner may read.
+
+    When several processes create the same file at once, exactly one succeeds and nobody reads an
+    incomplete file.
+
+    Raises:
+        FileExistsError: The file exists.
     """
-    pem = rsa.generate_private_key(public_exponent=65537, key_size=BITS).private_bytes(
+    pem = rsa.generate_private_key(public_exponent=65537, key_size=MIN_BITS).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    unfinished.touch(0o600, exist_ok=False)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary.touch(0o600, exist_ok=False)
     try:
-        unfinished.write_bytes(pem)
-        path.hardlink_to(unfinished)
+        temporary.write_bytes(pem)
+        path.hardlink_to(temporary)
     finally:
-        unfinished.unlink()
+        temporary.unlink()

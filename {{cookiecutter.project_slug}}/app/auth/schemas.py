@@ -1,4 +1,4 @@
-"""The shapes of sign-up, sign-in and users."""
+"""Request and response bodies of registration, login and users."""
 
 import uuid
 from datetime import datetime
@@ -7,22 +7,30 @@ from typing import Annotated
 from email_validator import validate_email
 from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from app.auth.passwords import MAX_BYTES, MAX_LENGTH, encode
+from app.auth.passwords import MAX_BYTES, MAX_LENGTH, MIN_LENGTH, encode
 from app.auth.tokens import MAX_TOKEN_LENGTH
 from app.core.schemas import RequestSchema
 from app.db.pagination import PageQuery
 
 
 def normalize_email(text: str) -> str:
-    """Return the one form in which an address is kept and found, in lower case; ValueError."""
+    """Return the form in which an address is stored and compared: normalized and in lower case.
+
+    Raises:
+        ValueError: The text is not an e-mail address.
+    """
     try:
         return validate_email(text, check_deliverability=False, strict=True).normalized.lower()
     except ValueError:
         raise ValueError("must be an e-mail address") from None
 
 
-def check_password(password: str) -> str:
-    """Return the password, whole and as it is; ValueError if bcrypt would see a part of it."""
+def check_password_size(password: str) -> str:
+    """Return the password unchanged.
+
+    Raises:
+        ValueError: bcrypt would ignore a part of it.
+    """
     if len(encode(password)) > MAX_BYTES:
         raise ValueError(f"must not be longer than {MAX_BYTES} bytes in UTF-8")
     return password
@@ -32,10 +40,21 @@ Email = Annotated[
     str,
     Field(max_length=254),
     AfterValidator(normalize_email),
-    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
+    WithJsonSchema(
+        {"type": "string", "format": "email", "maxLength": 254, "examples": ["ada@example.com"]}
+    ),
 ]
 Password = Annotated[str, Field(max_length=MAX_LENGTH)]
-NewPassword = Annotated[Password, AfterValidator(check_password)]
+NewPassword = Annotated[
+    str,
+    Field(
+        min_length=MIN_LENGTH,
+        max_length=MAX_BYTES,
+        description=f"At most {MAX_BYTES} bytes in UTF-8. Common passwords are refused.",
+        examples=["correct horse battery"],
+    ),
+    AfterValidator(check_password_size),
+]
 Name = Annotated[str, Field(min_length=1, max_length=100, examples=["Ada"])]
 
 
@@ -47,26 +66,26 @@ class SignUp(RequestSchema):
 
 
 class RefreshTokenBody(RequestSchema):
-    """A refresh token; in the body, since addresses are logged."""
+    """A refresh token. It is in the body, because URLs are logged."""
 
     refresh_token: Annotated[str, Field(min_length=1, max_length=MAX_TOKEN_LENGTH)]
 
 
 class PasswordChange(RequestSchema):
-    """The password that is, and the one that shall be."""
+    """The current password and its replacement."""
 
     current_password: Password
     new_password: NewPassword
 
 
 class UserUpdate(RequestSchema):
-    """The fields to change: one that is absent stays, `null` empties it."""
+    """Fields of a user to change. `null` clears a field."""
 
     name: Name | MISSING | None = MISSING
 
 
 class UserQuery(PageQuery):
-    """Which users."""
+    """Query parameters of the list of users."""
 
 
 class UserRead(BaseModel):

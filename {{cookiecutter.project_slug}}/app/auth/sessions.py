@@ -1,136 +1,155 @@
-"""Sessions: a sign-in that lasts by refresh tokens, each good for one use (RFC 9700 4.14.2)."""
+"""User sessions, which refresh tokens continue (RFC 9700 section 4.14.2)."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 from structlog import get_logger
 
-from app.auth.errors import challenge
+from app.auth.accounts import InvalidCredentialsError, VerifiedUser
+from app.auth.events import log_after_commit
 from app.auth.token_settings import AuthSettings
-from app.auth.tokens import Claims, InvalidTokenError, TokenPair, TokenService, new_token_id
+from app.auth.tokens import (
+    Claims,
+    InvalidTokenError,
+    TokenPair,
+    TokenService,
+    create_token_id,
+    derive_successor,
+)
 from app.auth.users import User, UserSession, change_rows
-from app.core.errors import AppError
+
+MAX_SESSION_LIFETIME = timedelta(days=30)
+# Built once, because every authenticated request executes it.
+FIND_SESSION = (
+    select(UserSession)
+    .join(UserSession.user)
+    .where(UserSession.id == bindparam("sid"), UserSession.expires_at > bindparam("now"))
+    .where(User.id == bindparam("sub"), User.is_active)
+    .options(contains_eager(UserSession.user))
+)
 
 log = get_logger("app.auth")
 
 
-class RefreshSupersededError(AppError):
-    """The refresh token was used a moment ago: its successor is on the way to the same client."""
-
-    status_code, code = 401, "REFRESH_SUPERSEDED"
-    detail = "The token was used a moment ago."
-    headers = challenge(error="invalid_token")
-
-
 class SessionService:
-    """Starts, continues and ends sessions. A user has one at a time."""
+    """Starts, continues and ends sessions."""
 
     def __init__(self, session: AsyncSession, tokens: TokenService, settings: AuthSettings) -> None:
         self.session = session
         self.tokens = tokens
         self.idle_time = timedelta(days=settings.refresh_token_days)
-        self.life_time = timedelta(days=settings.session_days)
         self.leeway = timedelta(seconds=settings.refresh_leeway_seconds)
+        self.single_session = settings.single_session
 
-    async def start(self, user_id: uuid.UUID) -> TokenPair:
-        """Return the tokens of a new session, which ends the earlier ones.
+    async def start(self, user: VerifiedUser) -> TokenPair:
+        """Start a session and return its tokens. With SINGLE_SESSION, end all earlier ones.
 
-        Raises InvalidTokenError if there is no such user, or not any more.
+        Raises:
+            InvalidCredentialsError: The user was deactivated or the password was changed after it
+                was verified.
         """
-        # Sign-ins of one user wait for each other here; SQLite lets only one write anyway.
-        active = select(User.id).where(User.id == user_id, User.is_active)
-        if not await self.session.scalar(active.with_for_update()):
-            raise InvalidTokenError
+        # The lock makes concurrent logins of one user wait, and the condition on the hash refuses
+        # a login that was verified before the password was changed.
+        statement = select(User.id).where(
+            User.id == user.id, User.password_hash == user.password_hash, User.is_active
+        )
+        if not await self.session.scalar(statement.with_for_update()):
+            raise InvalidCredentialsError
         now = datetime.now(UTC)
-        await self.session.execute(delete(UserSession).where(UserSession.user_id == user_id))
+        if self.single_session:
+            await end_sessions(self.session, user.id)
         await self.session.execute(delete(UserSession).where(UserSession.expires_at < now))
-        token_id = new_token_id()
+        token_id = create_token_id()
         started = UserSession(
-            user_id=user_id,
+            user_id=user.id,
             token_digest=digest(token_id),
-            expires_at=now + min(self.idle_time, self.life_time),
+            expires_at=now + min(self.idle_time, MAX_SESSION_LIFETIME),
         )
         self.session.add(started)
         await self.session.flush()
-        return self.tokens.issue(user_id, started.id, token_id, started.expires_at)
+        return self.tokens.issue(user.id, started.id, token_id, now, started.expires_at)
 
     async def find(self, claims: Claims) -> UserSession:
-        """Return the session of a token, with its user; InvalidTokenError if either is gone."""
-        found = await self.session.scalar(
-            select(UserSession)
-            .join(UserSession.user)
-            .where(UserSession.id == claims.sid, UserSession.expires_at > datetime.now(UTC))
-            .where(User.id == claims.sub, User.is_active)
-            .options(contains_eager(UserSession.user))
-        )
+        """Return the session of a token together with its user.
+
+        Raises:
+            InvalidTokenError: The session has ended, or the user is inactive or deleted.
+        """
+        parameters = {"sid": claims.sid, "sub": claims.sub, "now": datetime.now(UTC)}
+        found: UserSession | None = await self.session.scalar(FIND_SESSION, parameters)
         if found is None:
             raise InvalidTokenError
         return found
 
     async def refresh(self, claims: Claims) -> TokenPair:
-        """Return new tokens for a refresh token, which is used up.
+        """Exchange a refresh token for its successor.
+
+        Within the leeway the same token returns the same successor again, so that a client can
+        repeat a request whose response was lost.
 
         Raises:
-            InvalidTokenError: Its session is over, or it was used before; then its session ends,
-                as whoever used it first may be a thief.
-            RefreshSupersededError: It was used a moment ago, by a client that asks twice.
+            InvalidTokenError: The session has ended, or the token was used before. In the latter
+                case the session ends, because one of its two users must be a thief.
         """
-        old, token_id = digest(claims.jti), new_token_id()
-        # One statement, so that of many at once with the same token one finds it.
-        unused = update(UserSession).where(
-            UserSession.id == claims.sid, UserSession.token_digest == old
-        )
+        used, successor, now = digest(claims.jti), derive_successor(claims), datetime.now(UTC)
+        # A single statement, so that only one of several concurrent requests rotates the token.
         is_rotated = await change_rows(
             self.session,
-            unused.values(
-                token_digest=digest(token_id),
-                previous_token_digest=old,
-                rotated_at=datetime.now(UTC),
-            ),
+            update(UserSession)
+            .where(UserSession.id == claims.sid, UserSession.token_digest == used)
+            .values(token_digest=digest(successor), previous_token_digest=used, rotated_at=now),
         )
         current = await self.find(claims)
-        if not is_rotated:
-            await self.handle_reuse(current, old)
-        return self.extend(current, token_id)
-
-    async def renew(self, session_id: uuid.UUID) -> TokenPair:
-        """Return new tokens for a session, the one that its user keeps; InvalidTokenError."""
-        current = await self.session.get(UserSession, session_id)
-        if current is None:
+        rotated_at = current.rotated_at or current.created_at
+        if is_rotated:
+            current.expires_at = min(
+                now + self.idle_time, current.created_at + MAX_SESSION_LIFETIME
+            )
+            log_after_commit(
+                self.session, log.info, "authn_token_refresh", user_id=str(current.user_id)
+            )
+        elif used != current.previous_token_digest or not self.is_within_leeway(now - rotated_at):
+            await self.end_after_reuse(current)
             raise InvalidTokenError
-        others = (UserSession.user_id == current.user_id, UserSession.id != session_id)
-        await self.session.execute(delete(UserSession).where(*others))
-        token_id = new_token_id()
-        current.previous_token_digest, current.token_digest = current.token_digest, digest(token_id)
-        current.rotated_at = datetime.now(UTC)
-        return self.extend(current, token_id)
+        return self.tokens.issue(
+            current.user_id, current.id, successor, rotated_at, current.expires_at
+        )
 
-    def extend(self, current: UserSession, token_id: str) -> TokenPair:
-        """Return tokens for a session that lives on; refreshing does not make it live for ever."""
-        end = current.created_at + self.life_time
-        current.expires_at = min(datetime.now(UTC) + self.idle_time, end)
-        return self.tokens.issue(current.user_id, current.id, token_id, current.expires_at)
+    def is_within_leeway(self, elapsed: timedelta) -> bool:
+        """Return whether a used token may be repeated; never if the leeway is 0."""
+        return bool(self.leeway) and elapsed <= self.leeway
 
-    async def handle_reuse(self, current: UserSession, used: str) -> None:
-        """Raise RefreshSupersededError, or end the session and raise InvalidTokenError."""
-        since = datetime.now(UTC) - (current.rotated_at or current.created_at)
-        if used == current.previous_token_digest and since <= self.leeway:
-            raise RefreshSupersededError
-        log.warning("authn_token_reuse", user_id=str(current.user_id), session_id=str(current.id))
-        await self.end(current)
-        # The error answer would roll it back.
-        await self.session.commit()
-        raise InvalidTokenError
-
-    async def end(self, current: UserSession) -> None:
-        """End the session: its tokens work no more."""
+    async def end_after_reuse(self, current: UserSession) -> None:
+        """End the session of a refresh token that was used twice."""
+        who = {"user_id": str(current.user_id), "session_id": str(current.id)}
+        log_after_commit(self.session, log.warning, "authn_token_reuse", **who)
         await self.session.delete(current)
+        # The error response would roll this back.
+        await self.session.commit()
+
+    async def end(self, claims: Claims) -> None:
+        """End the session of a refresh token.
+
+        Raises:
+            InvalidTokenError: The session has already ended.
+        """
+        current = await self.find(claims)
+        await self.session.delete(current)
+        log_after_commit(self.session, log.info, "authn_logout", user_id=str(current.user_id))
+
+
+async def end_sessions(session: AsyncSession, user_id: uuid.UUID | None) -> int:
+    """End all sessions of a user, or of all users, and return their number."""
+    statement = delete(UserSession)
+    if user_id is not None:
+        statement = statement.where(UserSession.user_id == user_id)
+    return await change_rows(session, statement)
 
 
 def digest(token_id: str) -> str:
-    """Return what is kept of a token's id, which is random enough to need no salt."""
+    """Return the stored form of a token id, which is random and therefore needs no salt."""
     return sha256(token_id.encode()).hexdigest()

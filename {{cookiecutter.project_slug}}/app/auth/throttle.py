@@ -1,80 +1,115 @@
-"""Limits against guessing, by account and by client (NIST SP 800-63B-4 section 3.2.2).
+"""Limits on guessing passwords and tokens, by account and client (NIST SP 800-63B-4 3.2.2).
 
-Counts are shared through Redis. While that is away each process counts for itself: the limits get
-looser by the number of processes, but no route is ever unguarded or closed.
+Redis shares the counts. While it is unavailable, each process counts for itself: the limits become
+looser by the number of processes, but no route is unprotected or closed.
 """
 
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
 from limits import RateLimitItemPerMinute
+from starlette.requests import ClientDisconnect
+from structlog import get_logger
 
 from app.auth.accounts import InvalidCredentialsError
 from app.auth.token_settings import AuthSettings
-from app.core.errors import AppError, BusinessRuleError
+from app.auth.tokens import InvalidTokenError
+from app.core.errors import BusinessRuleError, RateLimitedError
 from app.core.rate_limit import RateLimiter, RateLimiterDep
 
 WINDOW_MINUTES = 15
+# A client that does not wait for the response must not get its attempt back.
+FAILURES = (InvalidCredentialsError, InvalidTokenError, BusinessRuleError, ClientDisconnect)
+
+log = get_logger("app.auth")
 
 
 class LoginThrottle:
-    """Counts the attempts of one client."""
+    """Limits the attempts of one client."""
 
     def __init__(self, limiter: RateLimiter, client: str, settings: AuthSettings) -> None:
         self.limiter = limiter
-        self.client = f"auth:client:{client}"
-        self.per_client, self.per_account, self.refreshes = (
-            RateLimitItemPerMinute(amount, WINDOW_MINUTES)
-            for amount in (
-                settings.auth_failures_per_client,
-                settings.login_attempts_per_account,
-                settings.refreshes_per_account,
-            )
+        self.client = client
+        self.per_client = RateLimitItemPerMinute(settings.auth_failures_per_client, WINDOW_MINUTES)
+        self.per_account = RateLimitItemPerMinute(
+            settings.login_attempts_per_account, WINDOW_MINUTES
         )
 
     async def count_sign_up(self) -> None:
-        """Count a sign-up, which tells whether an address is taken; RateLimitedError."""
-        await self.limiter.hit(f"{self.client}:sign-up", self.per_client)
+        """Count a sign-up: its response reveals whether an address has an account.
 
-    async def count_refresh(self, user_id: uuid.UUID) -> None:
-        """Count a refresh of a user; RateLimitedError."""
-        await self.limiter.hit(f"auth:refresh:{user_id}", self.refreshes)
+        Raises:
+            RateLimitedError: The client is over its limit.
+        """
+        await self._reserve(f"auth:client:{self.client}:sign-up", self.per_client)
 
     @asynccontextmanager
-    async def count_failures(self, *failures: type[AppError]) -> AsyncIterator[None]:
-        """Count what fails inside; RateLimitedError if the client has failed too often.
+    async def limit_failures(self) -> AsyncIterator[None]:
+        """Count an attempt of the client if it fails.
 
-        Only failures count: many users may share an address.
+        Raises:
+            RateLimitedError: The client is over its limit.
         """
-        await self.limiter.check(self.client, self.per_client)
-        try:
+        async with self._attempt(f"auth:client:{self.client}", self.per_client):
             yield
-        except failures:
-            await self.limiter.hit(self.client, self.per_client)
-            raise
 
     @asynccontextmanager
-    async def guess_password(self, email: str) -> AsyncIterator[None]:
-        """Count what is guessed inside, until a guess is right; RateLimitedError.
+    async def limit_guesses(self, email: str) -> AsyncIterator[None]:
+        """Count an attempt of the client if it fails, and of the account until one succeeds.
 
-        For the account a guess counts before it is known to be wrong, or many at once were free.
+        Raises:
+            RateLimitedError: The client or the account is over its limit.
         """
-        # What is typed there may be no address, and not even text that has a form in UTF-8.
+        # The user name may be any text, also one that cannot be encoded.
         name = sha256(email.encode(errors="backslashreplace")).hexdigest()
         account = f"auth:account:{name}"
-        async with self.count_failures(InvalidCredentialsError, BusinessRuleError):
-            await self.limiter.hit(account, self.per_account)
+        async with self.limit_failures(), self._attempt(account, self.per_account):
             yield
         await self.limiter.clear(account, self.per_account)
 
+    @asynccontextmanager
+    async def _attempt(self, key: str, limit: RateLimitItemPerMinute) -> AsyncIterator[None]:
+        # Reserve the attempt first: guesses that arrive together must not all pass the check.
+        await self._reserve(key, limit)
+        has_failed = False
+        try:
+            yield
+        except FAILURES:
+            has_failed = True
+            raise
+        finally:
+            if not has_failed:
+                await self.limiter.release(key, limit)
+
+    async def _reserve(self, key: str, limit: RateLimitItemPerMinute) -> None:
+        try:
+            await self.limiter.hit(key, limit)
+        except RateLimitedError:
+            await self.limiter.release(key, limit)
+            log.warning("rate_limit_exceeded", limit=key.split(":")[1], client=self.client)
+            raise
+
+
+def get_network(host: str) -> str:
+    """Return the address, or the /64 network of an IPv6 address, which one customer owns."""
+    try:
+        address = ip_address(host)
+    except ValueError:  # a Unix socket has no address
+        return host
+    if not isinstance(address, IPv6Address):
+        return host
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return address.exploded[:19]
+
 
 async def get_throttle(request: Request, limiter: RateLimiterDep) -> LoginThrottle:
-    """Return the throttle of the caller's address."""
-    client = request.client.host if request.client else ""
+    """Return the throttle of the client."""
+    client = get_network(request.client.host if request.client else "")
     return LoginThrottle(limiter, client, request.app.state.settings)
 
 

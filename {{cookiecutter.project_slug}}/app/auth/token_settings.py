@@ -6,6 +6,7 @@ from typing import Annotated
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from pydantic import Field, PlainValidator, Secret
 
+from app.auth.passwords import MIN_LENGTH
 from app.auth.rsa_keys import parse_private_key, parse_public_key, read_private_key
 from app.core.settings import DISTRIBUTION, CommaSeparated, CoreSettings
 
@@ -28,13 +29,10 @@ class AuthSettings(CoreSettings):
         default=None, description="File of the private key. Default: local.pem, created locally."
     )
     rsa_public_keys: CommaSeparated[PublicKey] = Field(
-        default=[], description="Further public keys whose tokens are accepted, for key rotation."
+        default=[], description="Additional public keys that verify tokens, for key rotation."
     )
     token_issuer: str = Field(
-        default=DISTRIBUTION, min_length=1, description="The `iss` claim of issued tokens."
-    )
-    token_audience: str = Field(
-        default=DISTRIBUTION, min_length=1, description="The `aud` claim of issued tokens."
+        default=DISTRIBUTION, min_length=1, description="The `iss` and `aud` claims of tokens."
     )
     access_token_minutes: int = Field(
         default=15, ge=1, le=60, description="Lifetime of an access token in minutes."
@@ -43,29 +41,29 @@ class AuthSettings(CoreSettings):
         default=7, ge=1, le=30, description="Lifetime of a refresh token in days."
     )
     refresh_leeway_seconds: int = Field(
-        default=10, ge=0, le=60, description="Seconds in which a used refresh token is tolerated."
+        default=10,
+        ge=0,
+        le=60,
+        description="Seconds in which a used refresh token returns its successor again.",
     )
-    session_days: int = Field(
-        default=30, ge=1, le=365, description="Days after which a session ends at the latest."
+    single_session: bool = Field(
+        default=True, description="A login ends the other sessions of the user."
     )
     password_min_length: int = Field(
-        default=8, ge=8, le=64, description="Fewest characters of a password."
+        default=MIN_LENGTH, ge=MIN_LENGTH, le=64, description="Minimum length of new passwords."
     )
-    password_hash_cost: int = Field(default=12, ge=4, le=16, description="Cost factor of bcrypt.")
+    password_hash_cost: int = Field(default=12, ge=4, le=16, description="Cost of bcrypt hashes.")
     sign_up_enabled: bool = Field(default=True, description="Allow anyone to create a user.")
     login_attempts_per_account: int = Field(
-        default=10, ge=1, description="Failed logins per account in 15 minutes."
+        default=10, ge=1, description="Wrong passwords per account in 15 minutes."
     )
     auth_failures_per_client: int = Field(
-        default=20, ge=1, description="Failed logins and sign-ups per client in 15 minutes."
-    )
-    refreshes_per_account: int = Field(
-        default=100, ge=1, description="Token refreshes per account in 15 minutes."
+        default=20, ge=1, description="Failed logins, and sign-ups, per client in 15 minutes."
     )
 
     @property
     def private_key(self) -> RSAPrivateKey | None:
-        """The configured key that signs tokens."""
+        """The configured signing key, if any."""
         key = self.rsa_private_key_content or self.rsa_private_key_path
         return key.get_secret_value() if key else None
 

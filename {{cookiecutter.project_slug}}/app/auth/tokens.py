@@ -1,9 +1,11 @@
-"""Tokens: JWT signed with RS256, access tokens as in RFC 9068 and refresh tokens like them."""
+"""JSON Web Tokens signed with RS256: access tokens (RFC 9068) and similar refresh tokens."""
 
+import hmac
 import secrets
 import uuid
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
@@ -16,22 +18,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.auth.errors import challenge
 from app.auth.token_settings import AuthSettings
 from app.core.errors import AppError
+from app.core.settings import DISTRIBUTION
 
-Kind = Literal["access", "refresh"]
+TokenType = Literal["access", "refresh"]
 
 ALGORITHM = "RS256"
-TYPES: dict[Kind, str] = {"access": "at+jwt", "refresh": "rt+jwt"}
-CLOCK_SKEW = 30  # seconds that the clocks of our machines may differ
+HEADER_TYPES: dict[TokenType, str] = {"access": "at+jwt", "refresh": "rt+jwt"}
+CLOCK_SKEW = 30  # seconds
 MAX_TOKEN_LENGTH = 8192
-# What parsers raise that meet what no one has signed.
-UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
+# The parsers raise all of these for tokens that nobody signed.
+PARSER_ERRORS = (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
 
-Moment = Annotated[int, Field(ge=0, lt=2**53)]
+Timestamp = Annotated[int, Field(ge=0, lt=2**53)]
 Id = Annotated[uuid.UUID, Field(strict=False)]
 
 
 class InvalidTokenError(AppError):
-    """The token is not ours, not of this kind, expired, or its session is over."""
+    """The token is not one of ours, has the wrong type or has expired, or its session has ended."""
 
     status_code, code = 401, "INVALID_TOKEN"
     detail = "The token is not valid."
@@ -39,80 +42,104 @@ class InvalidTokenError(AppError):
 
 
 class Claims(BaseModel):
-    """What a token says (RFC 9068 section 2.2), with its kind and its session."""
+    """The verified claims of a token (RFC 9068 section 2.2), its type and its session."""
 
     model_config = ConfigDict(strict=True)
 
-    type: Kind
+    type: TokenType
     sub: Id
     sid: Id
     jti: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-    iat: Moment
-    nbf: Moment
-    exp: Moment
+    iat: Timestamp
+    nbf: Timestamp
+    exp: Timestamp
 
 
 class TokenPair(BaseModel):
-    """What a sign-in gives (RFC 6749 section 5.1); `expires_in` is in seconds."""
+    """An access token and a refresh token (RFC 6749 section 5.1)."""
 
     access_token: str
     refresh_token: str
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the word of the RFC
-    expires_in: int
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the value that the RFC requires
+    expires_in: int = Field(description="Remaining lifetime of the access token in seconds.")
 
 
 class TokenService:
-    """Issues tokens with one key, and reads those of it and of the others we know."""
+    """Issues and verifies tokens."""
 
     def __init__(self, settings: AuthSettings, private_key: RSAPrivateKey) -> None:
-        self.issuer, self.audience = settings.token_issuer, settings.token_audience
-        self.lifetimes: dict[Kind, int] = {
+        self.issuer = self.audience = settings.token_issuer
+        self.lifetimes: dict[TokenType, int] = {
             "access": settings.access_token_minutes * 60,
             "refresh": settings.refresh_token_days * 24 * 3600,
         }
         self.private_key = private_key
-        self.kid = make_kid(private_key.public_key())
+        self.kid = compute_kid(private_key.public_key())
         keys = [private_key.public_key(), *settings.rsa_public_keys]
-        self.public_keys = {make_kid(key): key for key in keys}
+        self.public_keys = {compute_kid(key): key for key in keys}
 
     def issue(
-        self, user_id: uuid.UUID, session_id: uuid.UUID, refresh_id: str, session_end: datetime
+        self,
+        user_id: uuid.UUID,
+        session_id: uuid.UUID,
+        refresh_id: str,
+        issued_at: datetime,
+        session_end: datetime,
     ) -> TokenPair:
-        """Return tokens for a session, neither of which outlives it."""
+        """Return tokens for a session, neither of which outlives it.
+
+        The refresh token depends on the arguments and the signing key only, so that a repeated
+        request gets the same one. `issued_at` is the time of its first issue.
+        """
         now, end = int(datetime.now(UTC).timestamp()), int(session_end.timestamp())
         access_end = min(now + self.lifetimes["access"], end)
-        who: dict[str, Any] = {"sub": str(user_id), "sid": str(session_id), "iat": now, "nbf": now}
+        claims: dict[str, Any] = {"sub": str(user_id), "sid": str(session_id)}
         return TokenPair(
-            access_token=self.sign("access", exp=access_end, jti=new_token_id(), **who),
-            refresh_token=self.sign("refresh", exp=end, jti=refresh_id, **who),
+            access_token=self.sign(
+                "access", now, access_end, jti=create_token_id(), client_id=DISTRIBUTION, **claims
+            ),
+            refresh_token=self.sign(
+                "refresh", int(issued_at.timestamp()), end, jti=refresh_id, **claims
+            ),
             expires_in=access_end - now,
         )
 
-    def sign(self, kind: Kind, **claims: str | int) -> str:
-        """Return a token that says this."""
-        ours = {"iss": self.issuer, "aud": self.audience, "type": kind}
-        header = {"typ": TYPES[kind], "kid": self.kid}
-        return jwt.encode({**ours, **claims}, self.private_key, ALGORITHM, header)
+    def sign(self, token_type: TokenType, issued_at: int, end: int, **claims: str) -> str:
+        """Return a token with these claims and those that every token has."""
+        common = {"iss": self.issuer, "aud": self.audience, "type": token_type}
+        times = {"iat": issued_at, "nbf": issued_at, "exp": end}
+        header = {"typ": HEADER_TYPES[token_type], "kid": self.kid}
+        return jwt.encode({**common, **times, **claims}, self.private_key, ALGORITHM, header)
 
-    def read(self, token: str, kind: Kind) -> Claims:
-        """Return what a valid token of this kind says; InvalidTokenError for any other text."""
-        # Padding is not of JWS (RFC 7515 section 2), but the library ignores it.
+    def read(self, token: str, token_type: TokenType) -> Claims:
+        """Return the claims of a valid token of this type.
+
+        Raises:
+            InvalidTokenError: The token is anything else.
+        """
+        # RFC 7515 section 2 forbids padding, but PyJWT ignores it.
         if len(token) > MAX_TOKEN_LENGTH or "=" in token:
             raise InvalidTokenError
         try:
-            claims = Claims.model_validate(self.verify(token, kind))
-        except UNREADABLE:
+            claims = Claims.model_validate(self.verify(token, token_type))
+        except PARSER_ERRORS:
             raise InvalidTokenError from None
-        is_over = claims.exp <= datetime.now(UTC).timestamp()
-        if is_over or claims.type != kind or claims.exp - claims.iat > self.lifetimes[kind]:
+        has_expired = claims.exp <= datetime.now(UTC).timestamp()
+        is_too_long = claims.exp - claims.iat > self.lifetimes[token_type]
+        if has_expired or is_too_long or claims.type != token_type:
             raise InvalidTokenError
         return claims
 
-    def verify(self, token: str, kind: Kind) -> dict[str, Any]:
-        """Return the claims if one of our keys signed them; errors of many kinds (RFC 8725)."""
-        header = jwt.get_unverified_header(token)
-        # Ours have these members and no others: nothing in a header can choose algorithm or key.
-        if header != {"alg": ALGORITHM, "typ": TYPES[kind], "kid": header["kid"]}:
+    def verify(self, token: str, token_type: TokenType) -> dict[str, Any]:
+        """Return the claims of a token that one of our keys signed (RFC 8725).
+
+        Raises:
+            InvalidTokenError: The header has other members than ours.
+            Exception: One of `PARSER_ERRORS`; the token is malformed or its signature is wrong.
+        """
+        header = read_header(token.partition(".")[0])
+        # Only our own members are accepted: no header can choose the algorithm or the key.
+        if header != {"alg": ALGORITHM, "typ": HEADER_TYPES[token_type], "kid": header["kid"]}:
             raise InvalidTokenError
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -125,26 +152,46 @@ class TokenService:
         )
         return claims
 
-    def describe_keys(self) -> list[dict[str, str]]:
+    def list_jwks(self) -> list[dict[str, str]]:
         """Return the public keys as members of a JWK Set (RFC 7517 section 5)."""
         return [
-            {"use": "sig", "alg": ALGORITHM, "kid": kid, **describe_key(key)}
+            {"use": "sig", "alg": ALGORITHM, "kid": kid, **to_jwk(key)}
             for kid, key in self.public_keys.items()
         ]
 
 
-def new_token_id() -> str:
-    """Return 128 random bits."""
+@lru_cache(maxsize=64)  # all tokens of one key and type have the same header
+def read_header(segment: str) -> dict[str, Any]:
+    """Return the members of an encoded header, which nobody has verified yet.
+
+    Raises:
+        Exception: One of `PARSER_ERRORS`; the header is malformed.
+    """
+    return jwt.get_unverified_header(f"{segment}..")
+
+
+def create_token_id() -> str:
+    """Return 128 random bits in hexadecimal."""
     return secrets.token_hex(16)
 
 
-def describe_key(key: RSAPublicKey) -> dict[str, str]:
+def derive_successor(claims: Claims) -> str:
+    """Return the id of the refresh token that replaces this one.
+
+    Every process derives the same id, also after the signing key was changed. It need not be
+    secret: a token with this id is of no use without our signature.
+    """
+    key = bytes.fromhex(claims.jti)
+    return hmac.digest(key, b"successor" + claims.sid.bytes, "sha256").hex()[:32]
+
+
+def to_jwk(key: RSAPublicKey) -> dict[str, str]:
     """Return the required members of the key's JWK (RFC 7518 section 6.3.1)."""
     jwk = RSAAlgorithm.to_jwk(key, as_dict=True)
     return {"e": jwk["e"], "kty": "RSA", "n": jwk["n"]}
 
 
-def make_kid(key: RSAPublicKey) -> str:
-    """Return the key's SHA-256 thumbprint (RFC 7638 section 3)."""
-    digest = sha256(orjson.dumps(describe_key(key), option=orjson.OPT_SORT_KEYS)).digest()
+def compute_kid(key: RSAPublicKey) -> str:
+    """Return the SHA-256 thumbprint of the key (RFC 7638 section 3)."""
+    digest = sha256(orjson.dumps(to_jwk(key), option=orjson.OPT_SORT_KEYS)).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

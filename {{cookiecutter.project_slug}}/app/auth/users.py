@@ -1,4 +1,4 @@
-"""The tables of the users and their sessions."""
+"""Tables of users and their sessions."""
 
 import uuid
 from datetime import datetime
@@ -12,7 +12,7 @@ from app.db.types import UTCDateTime
 
 
 class User(Record):
-    """Someone who signs in. Inactive, they are as if they did not exist."""
+    """A person who can log in. Inactive users are treated as if they did not exist."""
 
     __tablename__ = "users"
 
@@ -24,9 +24,9 @@ class User(Record):
 
 
 class UserSession(Record):
-    """A sign-in, and the one refresh token that continues it: the whitelist of those.
+    """A login and the one refresh token that continues it.
 
-    Tokens are kept as digests of their ids, which are of no use to who reads them.
+    Only SHA-256 digests of token ids are stored. A digest cannot be turned back into a token.
     """
 
     __tablename__ = "user_sessions"
@@ -43,6 +43,6 @@ class UserSession(Record):
 
 
 async def change_rows(session: AsyncSession, statement: UpdateBase) -> int:
-    """Return how many rows the statement changed or deleted."""
+    """Execute the statement and return the number of changed or deleted rows."""
     connection = await session.connection()
     return (await connection.execute(statement)).rowcount

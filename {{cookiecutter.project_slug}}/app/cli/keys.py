@@ -1,4 +1,4 @@
-"""Manage the keys that sign tokens."""
+"""Manage the keys that sign and verify tokens."""
 
 from base64 import b64encode
 from pathlib import Path
@@ -14,22 +14,22 @@ from app.cli.common import prepare
 
 @click.group()
 def keys() -> None:
-    """Make and list the keys of tokens."""
+    """Create and list the keys that sign and verify tokens."""
 
 
 @keys.command("create")
 @click.argument("file", type=click.Path(path_type=Path))
 def create_key(file: Path) -> None:
-    """Write a new private key to FILE, readable by its owner only."""
+    """Write a new private key to FILE. Only its owner may read it."""
     try:
         create_private_key(file)
-    except FileExistsError:
-        raise click.ClickException(f"{file} exists.") from None
+    except OSError as error:
+        raise click.ClickException(f"{file}: {error.strerror}") from None
 
 
 @keys.command("list")
 def list_keys() -> None:
-    """List the key ids with the public keys, as RSA_PUBLIC_KEYS takes them; the first one signs."""
+    """List key ids and public keys in the format of RSA_PUBLIC_KEYS. The first key signs."""
     settings = prepare()
     for kid, key in TokenService(settings, find_private_key(settings)).public_keys.items():
         pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

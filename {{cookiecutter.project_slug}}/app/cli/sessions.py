@@ -1,11 +1,11 @@
 """Manage sessions."""
 
 import click
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
-from app.auth.users import UserSession, change_rows
+from app.auth.events import log_after_commit
+from app.auth.sessions import end_sessions
 from app.cli.common import prepare
 from app.cli.database import run_in_session
 from app.cli.users import EmailType, find_user
@@ -19,19 +19,17 @@ def user_sessions() -> None:
 
 
 @user_sessions.command()
-@click.option("--user", "email", type=EmailType(), help="Whose.")
-@click.option("--all", "everyone", is_flag=True, help="Those of all users.")
+@click.option("--user", "email", type=EmailType(), help="E-mail address of the user.")
+@click.option("--all", "everyone", is_flag=True, help="End the sessions of all users.")
 def revoke(email: str | None, *, everyone: bool) -> None:
-    """End sessions: their tokens work no more."""
+    """End the sessions of one user or of all users; their tokens stop working."""
     if (email is None) is not everyone:
-        raise click.UsageError("Say --user or --all.")
+        raise click.UsageError("Use either --user or --all.")
 
     async def work(session: AsyncSession) -> int:
-        ended = delete(UserSession)
-        if email is not None:
-            ended = ended.where(UserSession.user_id == (await find_user(session, email)).id)
-        count = await change_rows(session, ended)
-        log.warning("sessions_revoked", count=count)
+        user_id = (await find_user(session, email)).id if email else None
+        count = await end_sessions(session, user_id)
+        log_after_commit(session, log.warning, "sessions_revoked", count=count)
         return count
 
-    click.echo(f"{run_in_session(prepare(), work)} ended")
+    click.echo(f"Sessions ended: {run_in_session(prepare(), work)}")

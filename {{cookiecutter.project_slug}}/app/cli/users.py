@@ -3,15 +3,18 @@
 import secrets
 
 import click
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
 from app.auth.accounts import UserService, WeakPasswordError
+from app.auth.events import log_after_commit
 from app.auth.passwords import MAX_BYTES, PasswordHasher, encode
 from app.auth.schemas import normalize_email
-from app.auth.users import User, UserSession
+from app.auth.sessions import end_sessions
+from app.auth.token_settings import AuthSettings
+from app.auth.users import User
 from app.cli.common import prepare
 from app.cli.database import run_in_session
 
@@ -19,48 +22,75 @@ log = get_logger("app.auth")
 
 
 class EmailType(click.ParamType[str]):
-    """An e-mail address, in the form in which it is kept."""
+    """An e-mail address, normalized."""
 
     name = "email"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the address; BadParameter."""
+        """Return the normalized address.
+
+        Raises:
+            BadParameter: The value is not an e-mail address.
+        """
         try:
             return normalize_email(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
+generate_option = click.option(
+    "--generate-password", is_flag=True, help="Generate the password and print it once."
+)
+
+
 async def find_user(session: AsyncSession, email: str) -> User:
-    """Return the user; ClickException if there is none."""
+    """Return a user.
+
+    Raises:
+        ClickException: No user has this address.
+    """
     user = await session.scalar(select(User).where(User.email == email))
     if user is None:
-        raise click.ClickException("There is no such user.")
+        raise click.ClickException("No user has this address.")
     return user
+
+
+def ask_password(*, generate: bool) -> str:
+    """Return a new password, which the operator types or which is generated.
+
+    Raises:
+        ClickException: The password is longer than 72 bytes.
+    """
+    if generate:
+        return secrets.token_urlsafe(18)
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    if len(encode(password)) > MAX_BYTES:
+        raise click.ClickException(f"The password must not be longer than {MAX_BYTES} bytes.")
+    return password
+
+
+def create_user_service(session: AsyncSession, settings: AuthSettings) -> UserService:
+    """Return the user service of a command."""
+    return UserService(session, PasswordHasher(settings.password_hash_cost), settings)
 
 
 @click.command()
 @click.argument("email", type=EmailType())
-@click.option("--superuser", is_flag=True, help="Who may see all users.")
-@click.option("--generate-password", is_flag=True, help="Make a password and print it, once.")
+@click.option("--superuser", is_flag=True, help="Allow the user to list all users.")
+@generate_option
 def create_user(email: str, *, superuser: bool, generate_password: bool) -> None:
-    """Make a user, whose password is asked for unless it is generated."""
+    """Create a user with the address EMAIL."""
     settings = prepare()
-    if generate_password:
-        password = secrets.token_urlsafe(18)
-    else:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    if len(encode(password)) > MAX_BYTES:
-        raise click.ClickException(f"The password is longer than {MAX_BYTES} bytes.")
+    password = ask_password(generate=generate_password)
 
     async def work(session: AsyncSession) -> None:
-        accounts = UserService(session, PasswordHasher(settings.password_hash_cost), settings)
+        accounts = create_user_service(session, settings)
         await accounts.create(email, password, is_superuser=superuser)
 
     try:
         run_in_session(settings, work)
     except IntegrityError:
-        raise click.ClickException("This address is taken.") from None
+        raise click.ClickException("A user with this address already exists.") from None
     except WeakPasswordError as error:
         raise click.ClickException(f"The password {error.message}.") from None
     if generate_password:
@@ -69,31 +99,53 @@ def create_user(email: str, *, superuser: bool, generate_password: bool) -> None
 
 @click.group()
 def users() -> None:
-    """Let users in, or not."""
+    """Activate and deactivate users, and set passwords."""
+
+
+@users.command()
+@click.argument("email", type=EmailType())
+@generate_option
+def set_password(email: str, *, generate_password: bool) -> None:
+    """Set the password of the user EMAIL and end all sessions of the user."""
+    settings = prepare()
+    password = ask_password(generate=generate_password)
+
+    async def work(session: AsyncSession) -> None:
+        user = await find_user(session, email)
+        await create_user_service(session, settings).set_password(user, password)
+        await end_sessions(session, user.id)
+
+    try:
+        run_in_session(settings, work)
+    except WeakPasswordError as error:
+        raise click.ClickException(f"The password {error.message}.") from None
+    if generate_password:
+        click.echo(password)
 
 
 @users.command()
 @click.argument("email", type=EmailType())
 def activate(email: str) -> None:
-    """Let a user in again."""
+    """Allow the user EMAIL to log in again."""
     set_active(email, is_active=True)
 
 
 @users.command()
 @click.argument("email", type=EmailType())
 def deactivate(email: str) -> None:
-    """Shut a user out at once, sessions included."""
+    """Refuse the user EMAIL and end all sessions of the user."""
     set_active(email, is_active=False)
 
 
 def set_active(email: str, *, is_active: bool) -> None:
-    """Store whether the user may sign in; who may not, has no session."""
+    """Store whether a user may log in."""
 
     async def work(session: AsyncSession) -> None:
         user = await find_user(session, email)
         user.is_active = is_active
         if not is_active:
-            await session.execute(delete(UserSession).where(UserSession.user_id == user.id))
-        log.warning("user_updated", user_id=str(user.id), is_active=is_active)
+            await end_sessions(session, user.id)
+        fields = {"user_id": str(user.id), "is_active": is_active}
+        log_after_commit(session, log.warning, "user_updated", **fields)
 
     run_in_session(prepare(), work)

@@ -64,10 +64,9 @@ class RateLimiter:
             await self._refuse(limit, key)
 
     # {% if cookiecutter.auth == "jwt" %}
-    async def check(self, key: str, limit: RateLimitItem) -> None:
-        """Count nothing; RateLimitedError if a hit would be over `limit`."""
-        if not await self._do("test", limit, key):
-            await self._refuse(limit, key)
+    async def release(self, key: str, limit: RateLimitItem) -> None:
+        """Take back one hit of `key`."""
+        await self._do("hit", limit, key, cost=-1)
 
     async def clear(self, key: str, limit: RateLimitItem) -> None:
         """Forget the hits of `key`."""
@@ -78,15 +77,15 @@ class RateLimiter:
         window = await self._do("get_window_stats", limit, key)
         raise RateLimitedError(max(1, math.ceil(window.reset_time - time.time())))
 
-    async def _do(self, operation: str, limit: RateLimitItem, key: str) -> Any:  # noqa: ANN401
+    async def _do(self, operation: str, limit: RateLimitItem, key: str, **options: int) -> Any:  # noqa: ANN401
         if time.monotonic() >= self.paused_until:
             try:
-                return await getattr(self.shared, operation)(limit, key)
+                return await getattr(self.shared, operation)(limit, key, **options)
             except StorageError as error:
                 self.paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
                 cause = type(error.storage_error).__name__
                 get_logger("app.rate_limit").warning("rate_limit_without_redis", error=cause)
-        return await getattr(self.local, operation)(limit, key)
+        return await getattr(self.local, operation)(limit, key, **options)
 
     async def aclose(self) -> None:
         """Close the connections to Redis."""

@@ -23,6 +23,7 @@ PUBLIC = {
     # {% if cookiecutter.auth == "jwt" %}
     ("GET", "/.well-known/jwks.json"),
     ("POST", "/api/v1/auth/login"),
+    ("POST", "/api/v1/auth/logout"),
     ("POST", "/api/v1/auth/refresh"),
     ("POST", "/api/v1/auth/sign-up"),
     # {% endif %}

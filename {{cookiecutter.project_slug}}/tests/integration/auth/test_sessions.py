@@ -1,5 +1,6 @@
+"""Tests of refresh tokens, logout, and the end of sessions."""
+
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,247 +8,287 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, text
 
 from app.auth.tokens import TokenPair, TokenService
-from app.auth.users import User, UserSession
+from app.auth.users import User
+from tests.clients import open_client
 from tests.problems import check_problem
 from tests.users import (
-    AUTH,
-    bearer,
+    change_sessions,
+    change_users,
+    create_user,
     forge,
     is_accepted,
+    list_sessions,
     log_in,
+    log_out,
+    make_pem,
+    make_public_pem,
     read_part,
     refresh,
-    sign_in,
+    rotate,
     start_session,
 )
 
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def client(user_client: AsyncClient) -> AsyncClient:
-    return user_client
+def check_invalid_token(response: Response) -> None:
+    check_problem(response, 401, "INVALID_TOKEN")
+    assert response.headers["www-authenticate"] == 'Bearer realm="api", error="invalid_token"'
 
 
-def check_refusal(answer: Response, code: str = "INVALID_TOKEN") -> None:
-    check_problem(answer, 401, code)
-    assert answer.headers["www-authenticate"] == 'Bearer realm="api", error="invalid_token"'
-
-
-async def exchange(client: AsyncClient, pair: TokenPair) -> TokenPair:
-    answer = await refresh(client, pair.refresh_token)
-    assert answer.status_code == 200, answer.text
-    return TokenPair.model_validate_json(answer.content)
-
-
-async def log_out(client: AsyncClient, access: TokenPair, ended: TokenPair) -> Response:
-    body = {"refresh_token": ended.refresh_token}
-    return await client.post(f"{AUTH}/logout", json=body, headers=bearer(access.access_token))
-
-
-async def list_sessions(app: FastAPI) -> list[UserSession]:
-    async with app.state.sessions() as session:
-        return list(await session.scalars(select(UserSession)))
-
-
-async def change(app: FastAPI, table: type[User | UserSession], **values: Any) -> None:
-    async with app.state.sessions.begin() as session:
-        await session.execute(update(table).values(values))
+def read_events(lines: list[dict[str, Any]]) -> list[str]:
+    return [line["event"] for line in lines if line["logger"] == "app.auth"]
 
 
 @pytest.fixture
-async def many(make_app: Any, connect: Any, own_database_url: str) -> AsyncIterator[AsyncClient]:
-    """A client of an application that takes many requests at once."""
-    app = make_app(database_url=own_database_url, login_attempts_per_account=100)
-    async with connect(app) as client:
+async def client(running_app: FastAPI, client: AsyncClient) -> AsyncClient:
+    """An anonymous client of an application that has one user."""
+    await create_user(running_app)
+    return client
+
+
+@pytest.fixture
+async def strict_client(
+    make_app: Any, connect: Any, own_database_url: str
+) -> AsyncIterator[AsyncClient]:
+    """A client of an application whose refresh tokens work exactly once."""
+    async with connect(make_app(database_url=own_database_url, refresh_leeway_seconds=0)) as client:
+        yield client
+
+
+@pytest.fixture
+async def concurrent_client(
+    make_app: Any, connect: Any, own_database_url: str
+) -> AsyncIterator[AsyncClient]:
+    """A client of an application whose database takes several connections."""
+    async with connect(make_app(database_url=own_database_url)) as client:
         yield client
 
 
 class TestRefresh:
-    async def test_each_token_works_once(self, client: AsyncClient, app: FastAPI) -> None:
-        first = await start_session(client)
-        second = await exchange(client, first)
-        third = await exchange(client, second)
-        tokens = {pair.refresh_token for pair in (first, second, third)}
-        assert len(tokens) == 3
-        # The session is the same, and so the older access tokens last their time.
-        for pair in (first, second, third):
-            assert await is_accepted(client, pair.access_token)
-        assert len(await list_sessions(app)) == 1
-
-    async def test_a_client_that_asks_twice_keeps_its_session(
-        self, client: AsyncClient, log_lines: Any
-    ) -> None:
-        first = await start_session(client)
-        second = await exchange(client, first)
-        check_refusal(await refresh(client, first.refresh_token), "REFRESH_SUPERSEDED")
-        assert "authn_token_reuse" not in [line["event"] for line in log_lines()]
-        assert await is_accepted(client, (await exchange(client, second)).access_token)
-
-    async def test_a_copy_that_comes_later_ends_the_session(
+    async def test_returns_new_tokens_of_same_session(
         self, app: FastAPI, client: AsyncClient, log_lines: Any
     ) -> None:
         first = await start_session(client)
-        second = await exchange(client, first)
-        await change(app, UserSession, rotated_at=datetime.now(UTC) - timedelta(seconds=11))
-        check_refusal(await refresh(client, first.refresh_token))
+        second = await rotate(client, first)
+        third = await rotate(client, second)
+
+        assert len({pair.refresh_token for pair in (first, second, third)}) == 3
+        for pair in (first, second, third):
+            assert await is_accepted(client, pair.access_token)
+        assert len(await list_sessions(app)) == 1
+        assert read_events(log_lines()).count("authn_token_refresh") == 2
+
+    async def test_repeated_within_leeway_returns_same_successor(
+        self, client: AsyncClient, log_lines: Any
+    ) -> None:
+        first = await start_session(client)
+        second = await rotate(client, first)
+
+        repeated = await rotate(client, first)
+
+        assert repeated.refresh_token == second.refresh_token
+        assert "authn_token_reuse" not in read_events(log_lines())
+        assert await is_accepted(client, (await rotate(client, repeated)).access_token)
+
+    async def test_concurrent_requests_return_one_successor(
+        self, concurrent_client: AsyncClient
+    ) -> None:
+        pair = await start_session(concurrent_client)
+
+        pairs = await asyncio.gather(*(rotate(concurrent_client, pair) for _ in range(20)))
+
+        assert len({pair.refresh_token for pair in pairs}) == 1
+        await rotate(concurrent_client, pairs[0])
+
+    async def test_repeated_after_key_change_returns_valid_successor(
+        self, make_app: Any, connect: Any, own_database_url: str
+    ) -> None:
+        keys = {"rsa_private_key_content": make_pem("next"), "rsa_public_keys": [make_public_pem()]}
+        before = make_app(database_url=own_database_url)
+        after = make_app(database_url=own_database_url, **keys)
+        async with (
+            connect(before) as client,
+            after.router.lifespan_context(after),
+            open_client(after) as later_client,
+        ):
+            first = await start_session(client)
+            await rotate(client, first)
+
+            repeated = await rotate(later_client, first)
+
+            assert read_part(repeated.refresh_token, 0)["kid"] == after.state.tokens.kid
+            await rotate(later_client, repeated)
+
+    async def test_replayed_after_leeway_ends_session(
+        self, app: FastAPI, client: AsyncClient, log_lines: Any
+    ) -> None:
+        first = await start_session(client)
+        second = await rotate(client, first)
+        await change_sessions(app, rotated_at=datetime.now(UTC) - timedelta(seconds=11))
+
+        check_invalid_token(await refresh(client, first.refresh_token))
+
         assert await list_sessions(app) == []
-        check_refusal(await refresh(client, second.refresh_token))
+        check_invalid_token(await refresh(client, second.refresh_token))
         assert not await is_accepted(client, second.access_token)
         (line,) = [line for line in log_lines() if line["event"] == "authn_token_reuse"]
         assert line["level"] == "warning"
         assert line["user_id"] == read_part(first.refresh_token, 1)["sub"]
 
-    async def test_a_copy_of_an_older_one_ends_it_at_once(
+    async def test_token_before_the_previous_ends_session(
         self, app: FastAPI, client: AsyncClient
     ) -> None:
         first = await start_session(client)
-        last = await exchange(client, await exchange(client, first))
-        check_refusal(await refresh(client, first.refresh_token))
+        await rotate(client, await rotate(client, first))
+
+        check_invalid_token(await refresh(client, first.refresh_token))
+
         assert await list_sessions(app) == []
-        assert not await is_accepted(client, last.access_token)
 
-    async def test_of_many_at_once_one_wins(self, many: AsyncClient) -> None:
-        pair = await start_session(many)
-        answers = await asyncio.gather(*(refresh(many, pair.refresh_token) for _ in range(20)))
-        winners = [answer for answer in answers if answer.status_code == 200]
-        assert len(winners) == 1
-        for answer in answers:
-            if answer not in winners:
-                check_refusal(answer, "REFRESH_SUPERSEDED")
-        winner = TokenPair.model_validate_json(winners[0].content)
-        assert await is_accepted(many, (await exchange(many, winner)).access_token)
+    async def test_replayed_without_leeway_ends_session(self, strict_client: AsyncClient) -> None:
+        first = await start_session(strict_client)
+        second = await rotate(strict_client, first)
 
-    async def test_what_fails_leaves_the_token_usable(
-        self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+        check_invalid_token(await refresh(strict_client, first.refresh_token))
+        check_invalid_token(await refresh(strict_client, second.refresh_token))
+
+    async def test_concurrent_requests_without_leeway_rotate_once(
+        self, strict_client: AsyncClient
+    ) -> None:
+        pair = await start_session(strict_client)
+
+        responses = await asyncio.gather(
+            *(refresh(strict_client, pair.refresh_token) for _ in range(20))
+        )
+
+        statuses = sorted(response.status_code for response in responses)
+        assert statuses == [200] + [401] * 19
+
+    async def test_failed_request_leaves_token_usable(
+        self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch, log_lines: Any
     ) -> None:
         pair = await start_session(client)
         with monkeypatch.context() as broken:
             broken.delattr(TokenService, "sign")
             assert (await refresh(client, pair.refresh_token)).status_code == 500
-        await exchange(client, pair)
+        assert "authn_token_refresh" not in read_events(log_lines())
 
-    async def test_it_may_last_no_longer_than_the_session(
-        self, app: FastAPI, client: AsyncClient
-    ) -> None:
+        await rotate(client, pair)
+
+    async def test_tokens_do_not_outlive_session(self, app: FastAPI, client: AsyncClient) -> None:
         pair = await start_session(client)
         started = datetime.now(UTC) - 30 * DAY + timedelta(minutes=5)
-        await change(app, UserSession, created_at=started)
-        pair = await exchange(client, pair)
+        await change_sessions(app, created_at=started)
+
+        pair = await rotate(client, pair)
+
         for token in (pair.access_token, pair.refresh_token):
-            assert 299 <= read_part(token, 1)["exp"] - datetime.now(UTC).timestamp() + 1 <= 301
-        await change(app, UserSession, expires_at=datetime.now(UTC))
-        check_refusal(await refresh(client, pair.refresh_token))
+            assert 298 <= read_part(token, 1)["exp"] - datetime.now(UTC).timestamp() <= 300
+        await change_sessions(app, expires_at=datetime.now(UTC))
+        check_invalid_token(await refresh(client, pair.refresh_token))
         assert not await is_accepted(client, pair.access_token)
 
-    @pytest.mark.parametrize(
-        "claims",
-        [
-            {"sub": str(uuid.uuid4())},
-            {"sid": str(uuid.uuid4())},
-            {"jti": "0" * 32},
-            {"type": "access"},
-            {"exp": 1},
-            {"exp": 2**40},
-        ],
-    )
-    async def test_claims_that_are_not_of_the_session(
-        self, client: AsyncClient, claims: dict[str, Any]
-    ) -> None:
+    async def test_access_token_returns_401(self, client: AsyncClient) -> None:
         pair = await start_session(client)
-        check_refusal(await refresh(client, forge(pair.refresh_token, **claims)))
+        disguised = forge(pair.access_token, typ="rt+jwt")
 
-    async def test_an_access_token_is_none(self, client: AsyncClient) -> None:
-        pair = await start_session(client)
-        disguised = forge(pair.access_token, header={"typ": "rt+jwt"})
-        for token in (pair.access_token, disguised, "x", "\u00e9.a.b", pair.refresh_token + " "):
-            check_refusal(await refresh(client, token))
-        await exchange(client, pair)
+        for token in (pair.access_token, disguised, "x"):
+            check_invalid_token(await refresh(client, token))
 
-    @pytest.mark.parametrize("body", [{}, {"refresh_token": ""}, {"refresh_token": None}, []])
-    async def test_a_body_without_a_token(self, client: AsyncClient, body: object) -> None:
+    async def test_token_of_other_user_returns_401(self, app: FastAPI, client: AsyncClient) -> None:
+        other = await create_user(app, "bob@example.com")
         pair = await start_session(client)
-        answer = await client.post(
-            f"{AUTH}/refresh", json=body, params={"refresh_token": pair.refresh_token}
-        )
-        check_problem(answer, 422, "VALIDATION_ERROR")
 
-    async def test_nothing_that_is_kept_is_a_token(self, app: FastAPI, client: AsyncClient) -> None:
+        token = forge(pair.refresh_token, sub=str(other.id))
+
+        check_invalid_token(await refresh(client, token))
+
+    async def test_empty_token_returns_422(self, client: AsyncClient) -> None:
+        check_problem(await refresh(client, ""), 422, "VALIDATION_ERROR")
+
+    async def test_database_contains_no_token(self, app: FastAPI, client: AsyncClient) -> None:
         pair = await start_session(client)
-        token_id = read_part(pair.refresh_token, 1)["jti"]
+
         async with app.state.sessions() as session:
             rows = str((await session.execute(text("SELECT * FROM user_sessions"))).all())
         assert "eyJ" not in rows
-        assert token_id not in rows
-
-
-class TestLogin:
-    async def test_it_ends_the_earlier_session(self, app: FastAPI, client: AsyncClient) -> None:
-        bob = await sign_in(app, "bob@example.com")
-        first = await start_session(client)
-        second = await start_session(client)
-        assert not await is_accepted(client, first.access_token)
-        check_refusal(await refresh(client, first.refresh_token))
-        assert await is_accepted(client, second.access_token)
-        await exchange(client, second)
-        assert (await client.get(f"{AUTH}/me", headers=bob)).status_code == 200
-
-    async def test_of_many_at_once_one_session_is_left(self, many: AsyncClient) -> None:
-        answers = await asyncio.gather(*(log_in(many) for _ in range(20)))
-        assert {answer.status_code for answer in answers} == {200}
-        tokens = [answer.json()["access_token"] for answer in answers]
-        assert sum([await is_accepted(many, token) for token in tokens]) == 1
-
-    async def test_it_removes_what_has_expired(self, app: FastAPI, client: AsyncClient) -> None:
-        await sign_in(app, "bob@example.com")
-        await change(app, UserSession, expires_at=datetime.now(UTC) - DAY)
-        pair = await start_session(client)
-        (left,) = await list_sessions(app)
-        assert str(left.id) == read_part(pair.access_token, 1)["sid"]
+        assert read_part(pair.refresh_token, 1)["jti"] not in rows
 
 
 class TestLogout:
-    async def test_both_tokens_are_dead(self, app: FastAPI, client: AsyncClient) -> None:
+    async def test_ends_session(self, app: FastAPI, client: AsyncClient, log_lines: Any) -> None:
         pair = await start_session(client)
-        answer = await log_out(client, pair, pair)
-        assert (answer.status_code, answer.content) == (204, b"")
+
+        response = await log_out(client, pair.refresh_token)
+
+        assert (response.status_code, response.content) == (204, b"")
         assert not await is_accepted(client, pair.access_token)
-        check_refusal(await refresh(client, pair.refresh_token))
-        check_refusal(await log_out(client, pair, pair))
+        check_invalid_token(await refresh(client, pair.refresh_token))
+        assert await list_sessions(app) == []
+        assert "authn_logout" in read_events(log_lines())
+
+    async def test_with_expired_access_token_ends_session(
+        self, app: FastAPI, client: AsyncClient
+    ) -> None:
+        pair = await start_session(client)
+        expired = forge(pair.access_token, exp=int(datetime.now(UTC).timestamp()) - 60)
+        client.headers["Authorization"] = f"Bearer {expired}"
+
+        assert (await log_out(client, pair.refresh_token)).status_code == 204
         assert await list_sessions(app) == []
 
-    async def test_not_with_the_token_of_another(self, app: FastAPI, client: AsyncClient) -> None:
-        await sign_in(app, "bob@example.com")
+    async def test_repeated_returns_401(self, client: AsyncClient) -> None:
         pair = await start_session(client)
-        answer = await log_in(client, "bob@example.com")
-        bobs = TokenPair.model_validate_json(answer.content)
-        check_refusal(await log_out(client, pair, bobs))
-        for token in (pair.access_token, bobs.access_token):
-            assert await is_accepted(client, token)
+        await log_out(client, pair.refresh_token)
 
-    async def test_with_an_older_token_of_the_session(self, client: AsyncClient) -> None:
-        first = await start_session(client)
-        second = await exchange(client, first)
-        assert (await log_out(client, second, first)).status_code == 204
-        assert not await is_accepted(client, second.access_token)
+        check_invalid_token(await log_out(client, pair.refresh_token))
 
-
-class TestUser:
-    async def test_one_who_is_deactivated_is_out(self, app: FastAPI, client: AsyncClient) -> None:
+    async def test_access_token_returns_401(self, client: AsyncClient) -> None:
         pair = await start_session(client)
-        await change(app, User, is_active=False)
+
+        check_invalid_token(await log_out(client, pair.access_token))
+        assert await is_accepted(client, pair.access_token)
+
+    async def test_without_single_session_keeps_other_session(
+        self, make_app: Any, connect: Any
+    ) -> None:
+        async with connect(make_app(single_session=False)) as client:
+            first, second = [await start_session(client) for _ in range(2)]
+
+            await log_out(client, first.refresh_token)
+
+            assert not await is_accepted(client, first.access_token)
+            assert await is_accepted(client, second.access_token)
+
+
+class TestEndOfSession:
+    async def test_inactive_user_is_refused(self, app: FastAPI, client: AsyncClient) -> None:
+        pair = await start_session(client)
+        await change_users(app, is_active=False)
+
         assert not await is_accepted(client, pair.access_token)
-        check_refusal(await refresh(client, pair.refresh_token))
+        check_invalid_token(await refresh(client, pair.refresh_token))
         check_problem(await log_in(client), 401, "INVALID_CREDENTIALS")
 
-    async def test_one_who_is_deleted_is_gone(self, app: FastAPI, client: AsyncClient) -> None:
-        pair = await start_session(client)
+    async def test_deleted_user_is_refused(self, app: FastAPI, client: AsyncClient) -> None:
+        pair: TokenPair = await start_session(client)
         async with app.state.sessions.begin() as session:
             await session.execute(delete(User))
+
         assert await list_sessions(app) == []
         assert not await is_accepted(client, pair.access_token)
-        check_refusal(await refresh(client, pair.refresh_token))
-        check_problem(await log_in(client), 401, "INVALID_CREDENTIALS")
+        check_invalid_token(await refresh(client, pair.refresh_token))
+
+    async def test_login_deletes_expired_sessions(self, app: FastAPI, client: AsyncClient) -> None:
+        await create_user(app, "bob@example.com")
+        await start_session(client, "bob@example.com")
+        await change_sessions(app, expires_at=datetime.now(UTC) - DAY)
+
+        pair = await start_session(client)
+
+        (left,) = await list_sessions(app)
+        assert str(left.id) == read_part(pair.access_token, 1)["sid"]

@@ -1,14 +1,23 @@
+"""Tests of password hashing and of the rules for new passwords."""
+
 import asyncio
-import re
 import threading
 import time
 from typing import Any
 
 import bcrypt
 import pytest
+from starlette.requests import ClientDisconnect
 
-from app.auth.passwords import THREADS, PasswordHasher
-from tests.users import COST, PASSWORD, PASSWORD_HASH
+from app.auth.passwords import (
+    MAX_QUEUE,
+    THREADS,
+    HashQueueFullError,
+    PasswordHasher,
+    find_weakness,
+)
+from app.core.settings import DISTRIBUTION
+from tests.users import COST, EMAIL, PASSWORD, PASSWORD_HASH
 
 
 @pytest.fixture
@@ -16,69 +25,99 @@ def passwords() -> PasswordHasher:
     return PasswordHasher(COST)
 
 
-async def test_a_hash_carries_its_cost_and_a_salt(passwords: PasswordHasher) -> None:
-    first, second = await passwords.hash(PASSWORD), await passwords.hash(PASSWORD)
-    assert first != second
-    for password_hash in (first, second):
-        assert re.fullmatch(r"\$2b\$04\$[./A-Za-z0-9]{53}", password_hash)
-        assert await passwords.verify(PASSWORD, password_hash)
-        assert not await passwords.verify(PASSWORD + " ", password_hash)
+class TestHash:
+    async def test_carries_cost_and_salt(self, passwords: PasswordHasher) -> None:
+        first, second = await passwords.hash(PASSWORD), await passwords.hash(PASSWORD)
+
+        assert first != second
+        assert first.startswith("$2b$04$")
+        assert not passwords.is_outdated(first)
+        assert PasswordHasher(COST + 1).is_outdated(first)
+
+    async def test_longer_than_72_bytes_raises(self, passwords: PasswordHasher) -> None:
+        with pytest.raises(ValueError, match="72 bytes"):
+            await passwords.hash("x" * 73)
 
 
-async def test_the_whole_password_counts(passwords: PasswordHasher) -> None:
-    password_hash = await passwords.hash("x" * 72)
-    assert await passwords.verify("x" * 72, password_hash)
-    assert not await passwords.verify("x" * 73, password_hash)
-    with pytest.raises(ValueError, match="72 bytes"):
-        await passwords.hash("x" * 73)
+class TestVerify:
+    async def test_whole_password_counts(self, passwords: PasswordHasher) -> None:
+        password_hash = await passwords.hash("x" * 72)
+
+        assert await passwords.verify("x" * 72, password_hash)
+        assert not await passwords.verify("x" * 73, password_hash)
+
+    @pytest.mark.parametrize("password_hash", ["", "x", "$2b$99$" + "." * 53, "é" * 60, None])
+    async def test_invalid_hash_matches_nothing(
+        self, passwords: PasswordHasher, password_hash: str | None
+    ) -> None:
+        assert not await passwords.verify(PASSWORD, password_hash)
+
+    async def test_runs_in_few_threads(
+        self, passwords: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        active: list[int] = []
+        counts: list[int] = []
+
+        def check(*_arguments: Any) -> bool:
+            active.append(threading.get_ident())
+            counts.append(len(active))
+            time.sleep(0.005)  # lets the other threads start
+            active.remove(threading.get_ident())
+            return threading.current_thread() is not threading.main_thread()
+
+        monkeypatch.setattr(bcrypt, "checkpw", check)
+        results = await asyncio.gather(
+            *(passwords.verify("x", PASSWORD_HASH) for _ in range(MAX_QUEUE))
+        )
+
+        assert (all(results), max(counts)) == (True, THREADS)
+
+    async def test_full_queue_raises(
+        self, passwords: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done = threading.Event()
+        monkeypatch.setattr(bcrypt, "checkpw", lambda *_arguments: done.wait(10))
+        waiting = asyncio.gather(*(passwords.verify("x", None) for _ in range(MAX_QUEUE)))
+        await asyncio.sleep(0)
+
+        with pytest.raises(HashQueueFullError):
+            await passwords.verify(PASSWORD, PASSWORD_HASH)
+
+        done.set()
+        await waiting
+        assert await passwords.verify(PASSWORD, PASSWORD_HASH)
+
+    async def test_disconnected_client_is_not_served(
+        self, passwords: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def raise_disconnect() -> None:
+            raise ClientDisconnect
+
+        monkeypatch.delattr(bcrypt, "checkpw")
+
+        with pytest.raises(ClientDisconnect):
+            await passwords.verify(PASSWORD, PASSWORD_HASH, raise_disconnect)
 
 
-async def test_one_character_has_one_form(passwords: PasswordHasher) -> None:
-    assert await passwords.verify("caf\u00e9", await passwords.hash("cafe\u0301"))
+class TestFindWeakness:
+    @pytest.mark.parametrize(
+        ("password", "reason"),
+        [
+            ("x" * 9, "at least 10 characters"),
+            ("qwertyuiop", "too common"),
+            ("QWERTYUIOP", "too common"),
+            (" " * 10, "too common"),
+            (EMAIL.upper(), "name of the service"),
+            ("Grace.Hopper", "name of the service"),
+            ("gracehopper1906", "name of the service"),
+            (f"{DISTRIBUTION}{2**34}", "name of the service"),
+        ],
+    )
+    def test_weak_password_is_explained(self, password: str, reason: str) -> None:
+        email = EMAIL if "@" in password else "grace.hopper@example.com"
 
+        assert reason in (find_weakness(password, email, 10) or "")
 
-@pytest.mark.parametrize(
-    "password_hash",
-    ["", "x", "$2b$04$", "$2b$99$" + "." * 53, PASSWORD_HASH[:-1], "é" * 60, None],
-    ids=["empty", "text", "prefix", "cost", "truncated", "not_ascii", "none"],
-)
-async def test_what_is_no_hash_is_of_no_password(
-    passwords: PasswordHasher, password_hash: str | None
-) -> None:
-    assert not await passwords.verify("", password_hash)
-    assert not await passwords.verify(PASSWORD, password_hash)
-
-
-async def test_a_hash_that_is_missing_costs_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    checked: list[bytes] = []
-
-    def check(_password: bytes, digest: bytes) -> bool:
-        checked.append(digest)
-        return True
-
-    monkeypatch.setattr(bcrypt, "checkpw", check)
-    assert not await PasswordHasher(11).verify(PASSWORD, None)
-    assert [digest[:7] for digest in checked] == [b"$2b$11$"]
-
-
-def test_a_hash_of_another_cost_is_outdated() -> None:
-    assert not PasswordHasher(COST).is_outdated(PASSWORD_HASH)
-    assert PasswordHasher(COST + 1).is_outdated(PASSWORD_HASH)
-
-
-async def test_a_few_at_a_time_and_not_in_the_event_loop(
-    monkeypatch: pytest.MonkeyPatch, passwords: PasswordHasher
-) -> None:
-    active: list[int] = []
-    counts: list[int] = []
-
-    def check(*_arguments: Any) -> bool:
-        active.append(threading.get_ident())
-        counts.append(len(active))
-        time.sleep(0.005)  # so that the others get their chance
-        active.remove(threading.get_ident())
-        return threading.current_thread() is not threading.main_thread()
-
-    monkeypatch.setattr(bcrypt, "checkpw", check)
-    answers = await asyncio.gather(*(passwords.verify("x", PASSWORD_HASH) for _ in range(20)))
-    assert (all(answers), max(counts)) == (True, THREADS)
+    @pytest.mark.parametrize("password", [PASSWORD, "aaaa bbbb cccc", "9876543210123", "!" * 10])
+    def test_other_password_is_accepted(self, password: str) -> None:
+        assert find_weakness(password, "123@example.com", 10) is None
