@@ -52,10 +52,10 @@ auth = APIRouter(prefix="/auth", tags=["auth"], dependencies=[Depends(forbid_sto
 users = APIRouter(tags=["users"], dependencies=[Depends(require_superuser)])
 
 
-class SignUpDisabledError(AppError):
+class SignUpClosedError(AppError):
     """Only the operator may create users."""
 
-    status_code, code = 403, "SIGN_UP_DISABLED"
+    status_code, code = 403, "SIGN_UP_CLOSED"
     detail = "Sign-up is disabled. Ask the operator for an account."
 
 
@@ -70,7 +70,7 @@ async def sign_up(
 ) -> User:
     """Create a user. The number of requests per client is limited."""
     if not request.app.state.settings.sign_up_enabled:
-        raise SignUpDisabledError
+        raise SignUpClosedError
     await throttle.count_sign_up()
     return await accounts.create(data.email, data.password)
 

@@ -133,7 +133,7 @@ class TestSignUp:
 
     async def test_when_disabled_returns_403(self, make_app: Any, connect: Any) -> None:
         async with connect(make_app(sign_up_enabled=False)) as client:
-            check_problem(await sign_up(client, "bob@example.com"), 403, "SIGN_UP_DISABLED")
+            check_problem(await sign_up(client, "bob@example.com"), 403, "SIGN_UP_CLOSED")
 
     async def test_configured_minimum_length_is_required(self, make_app: Any, connect: Any) -> None:
         async with connect(make_app(password_min_length=20)) as client:
