@@ -63,8 +63,9 @@ KEEP_IF = {
     "app/cli/migrate.py": ALEMBIC,
     "app/cli/sessions.py": JWT,
     "app/cli/users.py": JWT,
-    "docs": JWT or DEPLOYMENT != "none",
+    "docs/api-keys.md": API_KEY,
     "docs/authentication.md": JWT,
+    "docs/database.md": SQL,
     "app/db/postgresql.py": DATABASE == "postgresql",
     "app/db/mysql.py": DATABASE == "mysql",
     "app/db/migrate.py": ALEMBIC,
@@ -153,7 +154,7 @@ With Docker:
 To deploy it, see docs/{{ cookiecutter.deployment }}.md.
 # {% endif %}
 
-Without make (Windows), use the uv commands in README.md.
+Without make (Windows), use the commands that the Makefile shows.
 """
 
 

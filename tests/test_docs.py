@@ -5,8 +5,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from template import CHOICES, QUESTIONS, ROOT, Bake, answers_with, default_answers
+from template import ALONE, CHOICES, QUESTIONS, ROOT, Bake, answers_with
 
+# Variables of tools, not of the service.
+OTHER_VARIABLES = {"REDIS_CONF", "TEST_DATABASE_URL", "UV_PYTHON_INSTALL_DIR"}
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 
@@ -18,12 +20,6 @@ def broken_links(document: Path) -> list[str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(document: Path) -> None:
     assert not broken_links(document)
-
-
-def test_links_of_a_project_lead_somewhere(bake: Bake) -> None:
-    assert not [
-        b for doc in bake(**default_answers()).path.rglob("*.md") for b in broken_links(doc)
-    ]
 
 
 def test_options_page_lists_every_key_and_choice_in_order() -> None:
@@ -42,34 +38,85 @@ def test_decisions_are_all_listed() -> None:
     assert listed == sorted(path.name for path in folder.glob("0*.md"))
 
 
-@pytest.mark.parametrize("database", CHOICES["database"])
-@pytest.mark.parametrize("structure", CHOICES["structure"])
-def test_readme_of_a_project_names_files_that_exist(
-    bake: Bake, structure: str, database: str
-) -> None:
-    project = bake(**answers_with(structure=structure, database=database))
-    layout = (project.path / "README.md").read_text(encoding="utf-8").split("```")
-    named = [
-        line.split()[0]
-        for block in layout
-        for line in block.splitlines()
-        if line[:4] in {"app/", "test"}
+# One project for each choice that changes documents, and three that differ in several.
+OPTIONS = [key for key in CHOICES if key not in ALONE]
+PROJECTS = {
+    "-".join(answers[key] for key in OPTIONS): answers
+    for answers in [
+        *(answers_with(**{key: choice}) for key in OPTIONS for choice in CHOICES[key]),
+        answers_with(structure="flat", auth="none", database="none"),
+        answers_with(structure="flat", auth="api_key", database="none"),
+        answers_with(structure="flat", auth="api_key", database="mysql"),
     ]
+}
+# Documents describe how to create these.
+CREATED = re.compile(r"parcels|local\.db|secrets/|backups/|\.postgresql|uv\.lock|requirements\.txt")
 
-    assert len(named) > 5
-    for path in named:
-        assert (project.path / path).exists(), path
+
+@pytest.fixture(scope="module", params=PROJECTS)
+def documented(bake: Bake, request: pytest.FixtureRequest) -> Path:
+    return bake(**PROJECTS[request.param]).path
 
 
-def test_readme_of_a_project_lists_its_make_targets(bake: Bake) -> None:
-    project = bake(**default_answers())
-    targets = set(re.findall(r"^([\w-]+):", (project.path / "Makefile").read_text(), re.MULTILINE))
-    named = set(
-        re.findall(r"`make ([\w-]+)", (project.path / "README.md").read_text(encoding="utf-8"))
+def read_documents(project: Path) -> str:
+    paths = [project / "README.md", *sorted((project / "docs").glob("*.md"))]
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+
+
+def test_links_of_a_project_lead_somewhere(documented: Path) -> None:
+    assert not [link for page in documented.rglob("*.md") for link in broken_links(page)]
+
+
+def test_every_page_of_a_project_is_linked(documented: Path) -> None:
+    readme = (documented / "README.md").read_text(encoding="utf-8")
+
+    pages = {path.name for path in (documented / "docs").glob("*.md")}
+    assert set(re.findall(r"\]\(docs/([^)]+)\)", readme)) == pages
+
+
+def test_readme_has_at_most_100_lines(documented: Path) -> None:
+    assert len((documented / "README.md").read_text(encoding="utf-8").splitlines()) <= 100
+
+
+def test_paths_in_documents_of_a_project_exist(documented: Path) -> None:
+    named = re.findall(
+        r"(?:^|[`( ])((?:app|tests|docs|deploy|docker)/[\w./-]*)",
+        read_documents(documented),
+        re.MULTILINE,
     )
 
+    assert len(named) > 10
+    missing = [p for p in named if not CREATED.search(p) and not (documented / p).exists()]
+    assert not missing
+
+
+def test_make_targets_in_documents_of_a_project_exist(documented: Path) -> None:
+    makefile = (documented / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
+
+    commands = re.findall(
+        r"(?:^|`|&& )make ((?:[a-z-]+(?![=\w]) ?)+)", read_documents(documented), re.MULTILINE
+    )
+    named = {target for command in commands for target in command.split()}
+    assert named >= {"setup", "dev", "test"}
     assert named <= targets
-    assert targets - named <= {"help"}
+
+
+def test_commands_in_documents_of_a_project_exist(documented: Path) -> None:
+    sources = "\n".join(path.read_text() for path in (documented / "app" / "cli").glob("*.py"))
+
+    text = read_documents(documented)
+    for command in set(re.findall(r"uv run manage ([a-z-]+)", text)):
+        assert re.search(rf'def {command.replace("-", "_")}\(|"{command}"', sources), command
+
+
+def test_settings_in_documents_of_a_project_exist(documented: Path) -> None:
+    example = (documented / ".env.example").read_text(encoding="utf-8")
+    settings = set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
+
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", read_documents(documented)))
+    codes = set(re.findall(r"^\| `([A-Z_]+)` \|", read_documents(documented), re.MULTILINE))
+    assert named - settings - codes <= OTHER_VARIABLES
 
 
 def test_versions_agree() -> None:
