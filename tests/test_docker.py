@@ -234,7 +234,7 @@ def test_image_runs_as_a_numeric_user_and_checks_its_health(containers: Containe
     options, _, command = stage["HEALTHCHECK"].partition(" CMD ")
     seconds = {key: int(value) for key, value in re.findall(r"--([\w-]+)=(\d+)s", options)}
     assert seconds["timeout"] < seconds["interval"]
-    assert seconds["start-period"] > 10  # DATABASE_STARTUP_TIMEOUT
+    assert seconds["start-period"] > 10  # STARTUP_TIMEOUT_SECONDS
     program, option, code = json.loads(command)
     assert (program, option) == ("python", "-c")
     compile(code, "HEALTHCHECK", "exec")

@@ -1447,7 +1447,7 @@ def test_no_parameter_breaks_a_list(
 
 
 LIST_QUERIES: dict[str, tuple[bytes, Collection[int]]] = {
-    "A-81 far past the end": (b"skip=2147483647&limit=100", {200}),
+    "A-81 far past the end": (b"skip=10000&limit=100", {200}),
     "A-84 an unknown name": (b"foo=1", {422}),
     "A-84 a name in capitals": (b"LIMIT=1", {422}),
     "A-84 a name of ours": (b"is_active=false", {422}),

@@ -17,7 +17,8 @@ from users import LOGOUT, REFRESH, SIGN_UP, User, sign_in
 pytestmark = pytest.mark.slow
 
 ITEMS, READY = "/api/v1/items", "/api/v1/ready"
-BOUND = 5  # seconds within which it says that it cannot (A-114)
+BOUND = 5  # seconds until an unavailable database is reported (A-114)
+POOL_BOUND = 7  # the same for an exhausted pool, whose timeout is 5 seconds (A-115)
 SECRET = "outage-canary-value"  # noqa: S105 any is right to a server that trusts
 
 
@@ -44,15 +45,17 @@ def item(number: int) -> bytes:
     return json.dumps({"sku": f"KIT-{number}", "name": "Mug", "price": "9.90"}).encode()
 
 
-def send(user: User, method: str, path: str, body: object = None) -> Answer:
+def send(
+    user: User, method: str, path: str, body: object = None, *, bound: float = BOUND
+) -> Answer:
     """Return the answer, which comes in time and tells nothing of what is within."""
-    return ask_in_time(user, user.request(method, path, body))
+    return ask_in_time(user, user.request(method, path, body), bound)
 
 
-def ask_in_time(user: User, request: Request) -> Answer:
+def ask_in_time(user: User, request: Request, bound: float = BOUND) -> Answer:
     started = time.monotonic()
-    answer = user.ask(request, timeout=2 * BOUND)
-    assert time.monotonic() - started < BOUND, request.target
+    answer = user.ask(request, timeout=2 * bound)
+    assert time.monotonic() - started < bound, request.target
     assert SECRET.encode() not in answer.body
     assert not INTERNALS.search(answer.body.decode())
     return answer
@@ -165,10 +168,10 @@ def test_a_restart_of_its_database_under_load_is_200_or_503(
 def test_a_start_without_its_database_fails_in_json_and_in_time(launch: Launch) -> None:
     url = f"postgresql://postgres:{SECRET}@127.0.0.1:1/kit"
     started = time.monotonic()
-    with launch(healthy=False, DATABASE_URL=url, DATABASE_STARTUP_TIMEOUT="1") as service:
-        assert service.wait(10) not in {0, -9}
+    with launch(healthy=False, DATABASE_URL=url) as service:
+        assert service.wait(20) not in {0, -9}
         records = service.log()
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 20
     assert "database_unreachable" in [record["event"] for record in records]
     assert SECRET not in str(records)
     assert service.lines("stderr") == []
@@ -191,21 +194,17 @@ def test_a_start_waits_for_its_database(
 
 
 def test_without_a_free_connection_it_says_503_in_time(launch: Launch, database_url: str) -> None:
-    pool = {
-        "DATABASE_POOL_SIZE": "1",
-        "DATABASE_MAX_OVERFLOW": "0",
-        "DATABASE_POOL_TIMEOUT": "1",
-    }
+    pool = {"DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "0"}
     settings = {"DATABASE_URL": database_url, "UPDATE_SCHEMA_ON_STARTUP": "true", **pool}
     with launch(**settings) as service, ThreadPoolExecutor(8) as clients:
         user = sign_in(service)
-        locked = "BEGIN; LOCK TABLE items; SELECT pg_sleep(3); COMMIT"
+        locked = "BEGIN; LOCK TABLE items; SELECT pg_sleep(6); COMMIT"
         lock = clients.submit(ask, database_url, locked)
         waiting = "SELECT COUNT(*) FROM pg_locks JOIN pg_class ON oid = relation"
         waiting += " WHERE relname = 'items' AND mode = 'AccessExclusiveLock' AND granted"
         while ask(database_url, waiting) != ["1"]:
             time.sleep(0.05)
-        asked = [clients.submit(send, user, "GET", ITEMS) for _ in range(6)]
+        asked = [clients.submit(send, user, "GET", ITEMS, bound=POOL_BOUND) for _ in range(6)]
         time.sleep(0.3)  # so that they wait
         started = time.monotonic()
         assert send(user, "GET", HEALTH).status == 200

@@ -1,13 +1,9 @@
-"""The tables. Put every model here, so that `Base.metadata` knows them all."""
+"""Database tables. Define or import every model here, so that `Base.metadata` has all tables."""
 
 import uuid
 from decimal import Decimal
 
-# {% if cookiecutter.auth == "none" %}
-from sqlalchemy import ForeignKey, String
-# {% else %}
 from sqlalchemy import ForeignKey, Index, String
-# {% endif %}
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 # {% if cookiecutter.auth == "jwt" %}
@@ -28,7 +24,7 @@ __all__ = ["ApiClient", "ApiKey", "Base", "Item", "Tag"]
 
 
 class Tag(Base):
-    """A word on an item, at most once."""
+    """A tag of an item."""
 
     __tablename__ = "item_tags"
 
@@ -39,26 +35,32 @@ class Tag(Base):
 
 
 class Item(Record):
-    """Something for sale. A deleted one stays, inactive, and so does its SKU."""
+    """Something for sale. A deleted item stays in the table, inactive, and keeps its SKU."""
 
     __tablename__ = "items"
 
-    # {% if cookiecutter.auth == "none" %}
-    sku: Mapped[str] = mapped_column(String(50), unique=True)
-    # {% else %}
+    # {% if cookiecutter.auth != "none" %}
     owner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("{{ cookiecutter.__owners }}.id", ondelete="CASCADE"))
-    sku: Mapped[str] = mapped_column(String(50))
     # {% endif %}
-    name: Mapped[str] = mapped_column(String(200), index=True)
+    sku: Mapped[str] = mapped_column(String(50))
+    name: Mapped[str] = mapped_column(String(200))
     description: Mapped[str | None] = mapped_column(String(2000))
-    price: Mapped[Decimal] = mapped_column(Money, index=True)
+    price: Mapped[Decimal] = mapped_column(Money)
     is_active: Mapped[bool] = mapped_column(default=True)
 
     tags: Mapped[list[Tag]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, lazy="raise", order_by="Tag.name"
     )
-# {% if cookiecutter.auth != "none" %}
 
 
-Index(None, Item.owner_id, Item.sku, unique=True)
+# {% if cookiecutter.auth == "none" %}
+Index("ix_items_sku", Item.sku, unique=True)
+FILTERS = (Item.is_active,)
+# {% else %}
+Index("ix_items_sku", Item.owner_id, Item.sku, unique=True)
+FILTERS = (Item.owner_id, Item.is_active)
 # {% endif %}
+# One index for each sort order. It begins with the columns that every query filters by.
+Index("ix_items_created_at", *FILTERS, Item.created_at, Item.id)
+Index("ix_items_name", *FILTERS, Item.name, Item.id)
+Index("ix_items_price", *FILTERS, Item.price, Item.id)

@@ -1,9 +1,9 @@
-"""Shipping quotes, a resource without a store: shapes, routes and rules."""
+"""Shipping quotes, a resource without a database: schemas, business rules and routes."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from app.core.errors import BusinessRuleError, Problem
@@ -11,14 +11,18 @@ from app.core.schemas import RequestSchema
 
 EXPRESS_MAX_GRAMS = 10_000
 Country = Annotated[
-    str, Path(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2", examples=["DE"])
+    str, Path(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code.", examples=["DE"])
 ]
+Express = Annotated[bool, Query(description="Deliver on the next day, for twice the price.")]
+RULE: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "An express parcel weighs more than 10 kg."}
+}
 
 router = APIRouter(prefix="/quotes", tags=["quotes"])
 
 
 class QuoteCreate(RequestSchema):
-    """A parcel to be priced."""
+    """A parcel to send."""
 
     weight_grams: Annotated[int, Field(strict=True, ge=1, le=30_000, examples=[1200])]
 
@@ -33,16 +37,14 @@ class QuoteRead(BaseModel):
     currency: str
 
 
-@router.post("/{country}", responses={400: {"model": Problem}})
-async def create_quote(country: Country, parcel: QuoteCreate, express: bool = False) -> QuoteRead:
-    """Price a parcel to a country."""
-    return quote_parcel(country, parcel.weight_grams, express=express)
-
-
 def quote_parcel(country: str, weight_grams: int, *, express: bool) -> QuoteRead:
-    """Return the quote in euros; BusinessRuleError if an express parcel weighs over 10 kg."""
+    """Return the price of a parcel in euros.
+
+    Raises:
+        BusinessRuleError: An express parcel weighs more than 10 kg.
+    """
     if express and weight_grams > EXPRESS_MAX_GRAMS:
-        raise BusinessRuleError("Express is not offered above 10 kg.")
+        raise BusinessRuleError("Express is not available above 10 kg.")
     price = (Decimal("4.90") + Decimal("0.00125") * weight_grams) * (2 if express else 1)
     return QuoteRead(
         country=country,
@@ -51,3 +53,9 @@ def quote_parcel(country: str, weight_grams: int, *, express: bool) -> QuoteRead
         price=price.quantize(Decimal("0.01")),
         currency="EUR",
     )
+
+
+@router.post("/{country}", responses=RULE)
+async def create_quote(country: Country, data: QuoteCreate, express: Express = False) -> QuoteRead:
+    """Return the price of a parcel to a country."""
+    return quote_parcel(country, data.weight_grams, express=express)

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers."""
+"""Request and response bodies."""
 
 import re
 import uuid
@@ -23,9 +23,13 @@ MONEY = r"^[0-9]{1,10}(\.[0-9]{1,2})?$"
 
 
 def parse_price(value: object) -> Decimal:
-    """Return the amount of a text such as `9.90`; ValueError for others, a number is not exact."""
+    """Return the amount of a string such as `9.90`.
+
+    Raises:
+        ValueError: It is another string or a JSON number, which is not exact.
+    """
     if not (isinstance(value, str) and re.fullmatch(MONEY, value)):
-        raise ValueError("must be a text such as 9.90")
+        raise ValueError("must be a string such as 9.90")
     return Decimal(value).quantize(Decimal("0.01"))
 
 
@@ -39,11 +43,11 @@ Price = Annotated[
 ]
 TagName = Annotated[str, Field(pattern=r"^[a-z0-9-]+$", max_length=50, examples=["kitchen"])]
 TagNames = Annotated[list[TagName], Field(max_length=20)]
-SortField = Literal["name", "-name", "price", "-price", "created_at", "-created_at"]
+Sort = Literal["name", "-name", "price", "-price", "created_at", "-created_at"]
 
 
 class ItemCreate(RequestSchema):
-    """A new item."""
+    """The values of a new item."""
 
     sku: Sku
     name: Name
@@ -53,7 +57,7 @@ class ItemCreate(RequestSchema):
 
 
 class ItemUpdate(RequestSchema):
-    """The fields to change: one that is absent stays, `null` empties the description."""
+    """The fields to change. Absent fields stay as they are; null clears the description."""
 
     name: Name | MISSING = MISSING
     description: Description | MISSING | None = MISSING
@@ -62,11 +66,13 @@ class ItemUpdate(RequestSchema):
 
 
 class ItemQuery(PageQuery):
-    """Which items: with a tag, with a text in the name; `-` sorts downwards."""
+    """Filters and sort order of a list of items."""
 
-    tag: TagName | None = None
-    search: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    sort: SortField = "-created_at"
+    tag: TagName | None = Field(default=None, description="Only items with this tag.")
+    search: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="Only items whose name contains this text, in either case."
+    )
+    sort: Sort = Field(default="-created_at", description="Sort field; `-` sorts descending.")
 
 
 class ItemRead(BaseModel):
@@ -79,6 +85,6 @@ class ItemRead(BaseModel):
     name: str
     description: str | None
     price: Decimal
-    tags: list[Annotated[str, BeforeValidator(lambda tag: tag.name)]]
+    tags: list[Annotated[str, BeforeValidator(lambda tag: getattr(tag, "name", tag))]]
     created_at: datetime
     updated_at: datetime

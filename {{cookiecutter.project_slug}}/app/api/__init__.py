@@ -1,4 +1,4 @@
-"""The HTTP routes, a module per resource."""
+"""HTTP routes, one module per resource."""
 
 from fastapi import APIRouter
 

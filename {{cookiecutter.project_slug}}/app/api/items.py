@@ -1,9 +1,9 @@
-"""The routes of the items."""
+"""Routes of the items."""
 
 import uuid
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 # {% if cookiecutter.auth != "none" %}
 from app.auth import CurrentUser
@@ -15,56 +15,69 @@ from app.models.items import Item
 from app.schemas.items import ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.services.items import ItemService
 
+ItemId = Annotated[uuid.UUID, Path(description="Id of the item.")]
+CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {"model": Problem, "description": "An item has or had this SKU."}
+}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "No active item has this id."}
+}
+RULE: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "The price would more than double."}
+}
+
 router = APIRouter(prefix="/items", tags=["items"])
-NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 
 
 # {% if cookiecutter.auth == "none" %}
 async def get_item_service(session: SessionDep) -> ItemService:
-    """Return the items."""
+    """Return the service of the request."""
     return ItemService(session)
 
 
 ItemServiceDep = Annotated[ItemService, Depends(get_item_service)]
 # {% else %}
-async def get_item_service(session: SessionDep, caller: CurrentUser) -> ItemService:
-    """Return the caller's items."""
-    return ItemService(session, caller.id)
+async def get_item_service(session: SessionDep, user: CurrentUser) -> ItemService:
+    """Return the service for the items of the current user."""
+    return ItemService(session, user.id)
 
 
 ItemServiceDep = Annotated[ItemService, Depends(get_item_service)]
 # {% endif %}
 
 
-@router.get("", response_model=Page[ItemRead])
+@router.get("", response_model=Page[ItemRead], responses=NOT_FOUND)
 async def list_items(items: ItemServiceDep, query: Annotated[ItemQuery, Query()]) -> Rows[Item]:
-    """List a page of the items."""
-    return await items.find(query)
+    """List items, one page at a time.
+
+    To get the next page, repeat the request with `next` of this page as `after`.
+    """
+    return await items.list(query)
 
 
-@router.post("", response_model=ItemRead, status_code=201, responses={409: {"model": Problem}})
+@router.post("", response_model=ItemRead, status_code=201, responses=CONFLICT)
 async def create_item(
-    items: ItemServiceDep, new: ItemCreate, request: Request, response: Response
+    items: ItemServiceDep, data: ItemCreate, request: Request, response: Response
 ) -> Item:
-    """Create an item. A SKU is never used twice, not even after its item was deleted: 409."""
-    item = await items.create(new)
+    """Create an item. A SKU can be used once, even if its item was deleted."""
+    item = await items.create(data)
     response.headers["Location"] = f"{request.url.path}/{item.id}"
     return item
 
 
 @router.get("/{item_id}", response_model=ItemRead, responses=NOT_FOUND)
-async def read_item(items: ItemServiceDep, item_id: uuid.UUID) -> Item:
-    """Read an item."""
+async def read_item(items: ItemServiceDep, item_id: ItemId) -> Item:
+    """Return an item."""
     return await items.get(item_id)
 
 
-@router.patch("/{item_id}", response_model=ItemRead, responses=NOT_FOUND)
-async def update_item(items: ItemServiceDep, item_id: uuid.UUID, changes: ItemUpdate) -> Item:
-    """Change the fields that are sent."""
-    return await items.update(item_id, changes)
+@router.patch("/{item_id}", response_model=ItemRead, responses=RULE | NOT_FOUND)
+async def update_item(items: ItemServiceDep, item_id: ItemId, data: ItemUpdate) -> Item:
+    """Change the submitted fields of an item. The price may at most double in one update."""
+    return await items.update(item_id, data)
 
 
 @router.delete("/{item_id}", status_code=204, responses=NOT_FOUND)
-async def delete_item(items: ItemServiceDep, item_id: uuid.UUID) -> None:
+async def delete_item(items: ItemServiceDep, item_id: ItemId) -> None:
     """Delete an item."""
     await items.delete(item_id)

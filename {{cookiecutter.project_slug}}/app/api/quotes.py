@@ -1,21 +1,25 @@
-"""The routes of shipping quotes, a resource without a store."""
+"""Routes of the shipping quotes, a resource without a database."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from app.core.errors import Problem
 from app.schemas.quotes import QuoteCreate, QuoteRead
 from app.services.quotes import quote_parcel
 
 Country = Annotated[
-    str, Path(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2", examples=["DE"])
+    str, Path(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code.", examples=["DE"])
 ]
+Express = Annotated[bool, Query(description="Deliver on the next day, for twice the price.")]
+RULE: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "An express parcel weighs more than 10 kg."}
+}
 
 router = APIRouter(prefix="/quotes", tags=["quotes"])
 
 
-@router.post("/{country}", responses={400: {"model": Problem}})
-async def create_quote(country: Country, parcel: QuoteCreate, express: bool = False) -> QuoteRead:
-    """Price a parcel to a country."""
-    return quote_parcel(country, parcel.weight_grams, express=express)
+@router.post("/{country}", responses=RULE)
+async def create_quote(country: Country, data: QuoteCreate, express: Express = False) -> QuoteRead:
+    """Return the price of a parcel to a country."""
+    return quote_parcel(country, data.weight_grams, express=express)

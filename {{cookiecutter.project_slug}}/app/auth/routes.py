@@ -147,7 +147,8 @@ async def change_password(
 @users.get("/users", response_model=Page[UserRead], responses=problems(401, 403))
 async def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Rows[User]:
     """Return a page of users, the oldest first. Only for superusers."""
-    return await paginate(session, select(User).order_by(User.created_at, User.id), query)
+    everyone = select(User)
+    return await paginate(session, everyone, query, sort="created_at", scope=everyone)
 
 
 @asynccontextmanager

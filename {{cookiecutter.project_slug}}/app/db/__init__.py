@@ -1,1 +1,1 @@
-"""The database: engine, session, base of the models, column types, pages, schema."""
+"""The database: engine, sessions, base of the models, column types, pagination, schema."""

@@ -1,4 +1,4 @@
-"""What all models share."""
+"""Base classes of the models."""
 
 import uuid
 from datetime import datetime
@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.db.types import UTCDateTime, UTCNow, new_id
 
-# Constraints have names by which they can be changed, on every database.
+# Migrations change and drop constraints by name, which databases would otherwise choose.
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -22,23 +22,23 @@ NAMING_CONVENTION = {
 
 
 class Base(DeclarativeBase):
-    """A model. What the database fills in is read back with the statement that causes it."""
+    """Base of all models. Values that the database generates are read back when it does."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     # {% if cookiecutter.database == "mysql" %}
-    # Any text, compared byte by byte: `à` is not `a`. Put it also in a `__table_args__` of yours.
+    # Text is compared byte by byte: `à` is not `a`. Repeat this in a model's `__table_args__`.
     __table_args__: Any = ({"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"},)
     # {% endif %}
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - as SQLAlchemy declares it
 
 
 class Record(Base):
-    """A model with an id and the times of its making and last change."""
+    """Base of models with an id and the times of creation and of the last change."""
 
     __abstract__ = True
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id, sort_order=-1)
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=UTCNow(), index=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=UTCNow())
     updated_at: Mapped[datetime] = mapped_column(
         UTCDateTime, server_default=UTCNow(), onupdate=UTCNow()
     )

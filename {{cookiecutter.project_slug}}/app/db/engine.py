@@ -1,15 +1,17 @@
-"""The engine of the application, and what differs between databases behind two functions."""
+"""The database engine."""
 
 import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, ExceptionContext, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import ConnectionPoolEntry
 from structlog import get_logger
 
 # {% if cookiecutter.database == "postgresql" %}
@@ -21,47 +23,45 @@ from app.db import sqlite
 # {% endif %}
 from app.db.settings import DatabaseSettings
 
+POOL_TIMEOUT_SECONDS = 5
+STARTUP_TIMEOUT_SECONDS = 10
+IDLE_SECONDS = 1.0
+# {% if cookiecutter.database == "postgresql" %}
+BACKENDS = {"postgresql": postgresql, "sqlite": sqlite}
+# {% elif cookiecutter.database == "mysql" %}
+BACKENDS = {"mysql": mysql, "sqlite": sqlite}
+# {% else %}
+BACKENDS = {"sqlite": sqlite}
+# {% endif %}
 log = get_logger("app.db")
 
 
-class Backend(Protocol):
-    """What a module such as `app.db.sqlite` holds."""
-
-    def create_engine(self, settings: DatabaseSettings, **options: object) -> AsyncEngine:
-        """Return an engine with the options of `create_async_engine`."""
-
-    def lock_schema(self, connection: Connection) -> AbstractContextManager[None]:
-        """Let one process at a time change the schema; OperationalError after a minute."""
-
-
-# {% if cookiecutter.database == "postgresql" %}
-BACKENDS: dict[str, Backend] = {"postgresql": postgresql, "sqlite": sqlite}
-# {% elif cookiecutter.database == "mysql" %}
-BACKENDS: dict[str, Backend] = {"mysql": mysql, "sqlite": sqlite}
-# {% else %}
-BACKENDS: dict[str, Backend] = {"sqlite": sqlite}
-# {% endif %}
-
-
 def create_engine(settings: DatabaseSettings) -> AsyncEngine:
-    """Return an engine, which connects when it is first used."""
-    engine = BACKENDS[settings.database.get_backend_name()].create_engine(
+    """Return an engine. It connects when it is first used."""
+    engine: AsyncEngine = BACKENDS[settings.database.get_backend_name()].create_engine(
         settings,
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_max_overflow,
-        pool_timeout=settings.database_pool_timeout,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
         pool_recycle=settings.database_pool_recycle,
-        pool_pre_ping=settings.database_pool_pre_ping,
         hide_parameters=True,
     )
     event.listen(engine.sync_engine, "do_connect", connect)
+    event.listen(engine.sync_engine, "handle_error", translate_network_error)
+    event.listen(engine.sync_engine, "checkin", remember_return)
+    event.listen(engine.sync_engine, "checkout", partial(ping_idle_connection, engine.dialect))
     return engine
 
 
 def connect(
     dialect: Dialect, _record: object, args: Sequence[Any], options: dict[str, Any]
 ) -> DBAPIConnection:
-    """Return a connection; OperationalError whatever the driver raises when there is none."""
+    """Return a new connection.
+
+    Raises:
+        OperationalError: The driver's, for every reason: asyncpg raises a bare OSError when the
+            server refuses the connection.
+    """
     errors: Any = dialect.loaded_dbapi
     try:
         return dialect.connect(*args, **options)
@@ -69,20 +69,76 @@ def connect(
         raise errors.OperationalError(f"{type(error).__name__}: {error}") from error
 
 
+def translate_network_error(context: ExceptionContext) -> OperationalError | None:
+    """Return OperationalError for a bare OSError of the driver, and give its connection up.
+
+    Only here it is certain that the error is the database's and not another service's.
+    """
+    error = context.original_exception
+    if not isinstance(error, OSError):
+        return None
+    context.is_disconnect = True
+    # One statement that takes too long says nothing about the other connections.
+    context.invalidate_pool_on_disconnect = not isinstance(error, TimeoutError)
+    return OperationalError(context.statement, None, error, hide_parameters=True)
+
+
+def remember_return(_connection: object, record: ConnectionPoolEntry) -> None:
+    """Store when the connection was returned to the pool."""
+    record.info["returned_at"] = time.monotonic()
+
+
+def ping_idle_connection(
+    dialect: Dialect, connection: DBAPIConnection, record: ConnectionPoolEntry, *_rest: object
+) -> None:
+    """Test a pooled connection before use if it was idle.
+
+    `pool_pre_ping` tests it before every request, which takes up to three round trips.
+
+    Raises:
+        InvalidatePoolError: The server has closed the connection; the pool opens new ones.
+    """
+    now = time.monotonic()
+    if now - record.info.get("returned_at", now) < IDLE_SECONDS:
+        return
+    try:
+        dialect.do_ping(connection)
+    except Exception as error:
+        raise InvalidatePoolError from error
+
+
+def get_read_engine(engine: AsyncEngine) -> AsyncEngine:
+    """Return an engine for reads without transactions, which shares the connection pool."""
+    return engine.execution_options(**BACKENDS[engine.dialect.name].READ_OPTIONS)
+
+
 def lock_schema(connection: Connection) -> AbstractContextManager[None]:
-    """Let one process at a time change the schema; OperationalError after a minute."""
-    return BACKENDS[connection.dialect.name].lock_schema(connection)
+    """Return a context in which no other process changes the schema.
+
+    Raises:
+        OperationalError: Another process holds the lock for more than a minute.
+    """
+    lock: AbstractContextManager[None] = BACKENDS[connection.dialect.name].lock_schema(connection)
+    return lock
 
 
 async def check_connection(engine: AsyncEngine) -> None:
-    """Return if the database answers; DBAPIError if not."""
+    """Run a trivial statement.
+
+    Raises:
+        DBAPIError: The database does not respond.
+    """
     async with engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
 
 
-async def wait_for_database(engine: AsyncEngine, seconds: int) -> None:
-    """Return as soon as the database answers; DBAPIError after `seconds`."""
-    deadline = time.monotonic() + seconds
+async def wait_for_database(engine: AsyncEngine) -> None:
+    """Wait until the database responds.
+
+    Raises:
+        DBAPIError: It does not respond within STARTUP_TIMEOUT_SECONDS.
+    """
+    deadline = time.monotonic() + STARTUP_TIMEOUT_SECONDS
     while True:
         try:
             return await check_connection(engine)

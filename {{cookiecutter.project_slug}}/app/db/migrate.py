@@ -1,4 +1,4 @@
-"""The schema, kept by Alembic's migrations."""
+"""The database schema, maintained by Alembic migrations."""
 
 from functools import cache
 
@@ -12,18 +12,18 @@ from structlog import get_logger
 from app.db.engine import create_engine
 from app.db.settings import DatabaseSettings
 
-# Alembic's own; asking for it through Alembic writes two lines into the log each time.
+# Alembic's own table. Reading it through Alembic writes two log lines each time.
 VERSIONS = table("alembic_version", column("version_num"))
 
 
 class SchemaError(Exception):
-    """The schema of the database is older than this code."""
+    """The database schema is older than the code."""
 
 
 async def update_schema(settings: DatabaseSettings) -> None:
-    """Bring the schema to this version's; one process does it, the others wait.
+    """Run the missing migrations, without a statement timeout.
 
-    Its statements may take as long as they like. A schema newer than the code is left alone.
+    One process runs them and the others wait. A schema that is newer than the code stays as it is.
     """
     engine = create_engine(settings.model_copy(update={"database_statement_timeout": 0}))
     try:
@@ -33,24 +33,28 @@ async def update_schema(settings: DatabaseSettings) -> None:
 
 
 async def upgrade(engine: AsyncEngine) -> None:
-    """Run the migrations that the database has not seen."""
+    """Run the missing migrations."""
     async with engine.connect() as connection:
         up_to_date = await connection.run_sync(is_at_head)
-        # Alembic leaves a transaction alone that it did not begin.
+        # Alembic does not commit a transaction that was begun before.
         await connection.rollback()
         if not up_to_date:
             await connection.run_sync(run_migrations)
 
 
 async def check_schema(engine: AsyncEngine) -> None:
-    """Return if this code can work with the schema; SchemaError if migrations are missing."""
+    """Check that no migration is missing.
+
+    Raises:
+        SchemaError: Migrations are missing; the message names the command that runs them.
+    """
     async with engine.connect() as connection:
         if not await connection.run_sync(is_at_head):
-            raise SchemaError
+            raise SchemaError("migrations are missing. Run: uv run manage migrate")
 
 
 def is_at_head(connection: Connection) -> bool:
-    """Whether no migration is missing; one that this code does not know is of a newer version."""
+    """Return whether no migration is missing. An unknown one belongs to a newer version."""
     if not inspect(connection).has_table(VERSIONS.name):
         return False
     scripts = load_scripts()
@@ -63,13 +67,13 @@ def is_at_head(connection: Connection) -> bool:
 
 def run_migrations(connection: Connection) -> None:
     """Run `alembic upgrade head` on this connection."""
-    config = make_config()
+    config = create_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
-def make_config() -> Config:
-    """Return Alembic's configuration; an installed package has no pyproject.toml."""
+def create_config() -> Config:
+    """Return Alembic's configuration, which does not depend on pyproject.toml."""
     config = Config()
     config.set_main_option("script_location", "app:migrations")
     return config
@@ -77,5 +81,5 @@ def make_config() -> Config:
 
 @cache
 def load_scripts() -> ScriptDirectory:
-    """Return the migrations of this code."""
-    return ScriptDirectory.from_config(make_config())
+    """Return the migrations of this version of the code."""
+    return ScriptDirectory.from_config(create_config())

@@ -11,37 +11,43 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.db.settings import DatabaseSettings
 
-TLS_PARAMETERS = ("ssl-mode", "ssl_ca", "ssl_cert", "ssl_key")
+CONNECT_TIMEOUT_SECONDS = 5
 GRACE_SECONDS = 5
+TLS_PARAMETERS = ("ssl-mode", "ssl_ca", "ssl_cert", "ssl_key")
+# Autocommit would take more round trips to switch on and off than the one it saves.
+READ_OPTIONS: dict[str, Any] = {}
 
 
 def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:
-    """Return the engine; the URL's `ssl-mode` is that of the `mysql` program."""
+    """Return an engine. The URL's `ssl-mode` means the same as for the `mysql` client."""
     url, timeout = settings.database, settings.database_statement_timeout
     command = "SET sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
     if timeout:
-        # MySQL takes the one comment for a command and MariaDB the other.
+        # MySQL executes the first comment and MariaDB the second.
         command += f", innodb_lock_wait_timeout = {timeout}"
         command += f" /*!80000 , max_execution_time = {timeout * 1000} */"
         command += f" /*M! , max_statement_time = {timeout} */"
     connect_args = {
-        "ssl": make_tls_context(url.query),
-        "connect_timeout": settings.database_pool_timeout,
+        "ssl": create_tls_context(url.query),
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "init_command": command,
-        # For a server that has vanished.
+        # Applies when the server has vanished.
         "read_timeout": timeout + GRACE_SECONDS if timeout else None,
     }
     url = url.difference_update_query(TLS_PARAMETERS)
-    # The default locks gaps of an index, where two transactions that insert block each other.
+    # The default level locks gaps of an index, where concurrent inserts block each other.
     options |= {"isolation_level": "READ COMMITTED"}
     return create_async_engine(url, connect_args=connect_args, **options)
 
 
-def make_tls_context(query: Mapping[str, Any]) -> ssl.SSLContext | None:
-    """Return what `ssl-mode` asks for, or nothing for DISABLED and PREFERRED, which is the default.
+def create_tls_context(query: Mapping[str, Any]) -> ssl.SSLContext | None:
+    """Return the TLS context for `ssl-mode`, or None for DISABLED and PREFERRED (the default).
 
-    REQUIRED verifies nothing, VERIFY_CA the certificate, VERIFY_IDENTITY the host too (MySQL
-    Reference Manual 6.2.3), against `ssl_ca` or the system's authorities.
+    REQUIRED verifies nothing, VERIFY_CA the certificate and VERIFY_IDENTITY also the host name
+    (MySQL Reference Manual 6.2.3), against `ssl_ca` or the authorities of the system.
+
+    Raises:
+        ValueError: The mode is unknown.
     """
     mode = str(query.get("ssl-mode", "PREFERRED")).upper()
     if mode in {"DISABLED", "PREFERRED"}:
@@ -62,7 +68,8 @@ def lock_schema(connection: Connection) -> Iterator[None]:
     name = "CONCAT(LEFT(DATABASE(), 50), '.schema')"
     if not connection.exec_driver_sql(f"SELECT GET_LOCK({name}, 60)").scalar():
         raise OperationalError("GET_LOCK", None, TimeoutError("the schema is locked"))
-    # Who waits for a table makes all others wait that come after; the default is a day or more.
+    # A migration that waits for a table blocks every later query of that table. The default is
+    # to wait for a day or longer.
     connection.exec_driver_sql("SET SESSION lock_wait_timeout = 5")
     try:
         yield

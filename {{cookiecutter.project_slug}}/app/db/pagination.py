@@ -1,51 +1,132 @@
-"""Lists in pages."""
+"""Pages of lists. The cost of a page does not grow with the length of the list."""
 
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field
-from sqlalchemy import Select, func
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.errors import NotFoundError
 from app.core.schemas import RequestSchema
+from app.db.base import Record
+
+MAX_SKIP = 10_000
+MAX_TOTAL = 10_000
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 
-def refuse_fancy_digits(value: object) -> object:
-    """Return the value; ValueError for a text that Python reads as an integer and nobody else."""
+def require_ascii_digits(value: object) -> object:
+    """Return the value.
+
+    Raises:
+        ValueError: It is text that only Python reads as an integer, such as `1_000` or `٣`.
+    """
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
         raise ValueError("must be digits")
     return value
 
 
-Digits = BeforeValidator(refuse_fancy_digits)
+Digits = BeforeValidator(require_ascii_digits)
 
 
 class PageQuery(RequestSchema):
-    """Which part of a list; a resource adds its filters and its sort fields."""
+    """Query parameters of a list. A resource adds its filters and its sort order."""
 
-    skip: Annotated[int, Field(ge=0, le=2**31 - 1), Digits] = 0
-    limit: Annotated[int, Field(ge=1, le=100), Digits] = 20
+    limit: Annotated[int, Field(ge=1, le=100, description="Items on the page."), Digits] = 20
+    skip: Annotated[
+        int,
+        Field(ge=0, le=MAX_SKIP, description="Items to skip. Use `after` to go further."),
+        Digits,
+    ] = 0
+    after: uuid.UUID | None = Field(
+        default=None, description="`next` of the previous page: return the items behind it."
+    )
 
 
 class Page(BaseModel, Generic[T]):
-    """A part of a list, and how many there are in all; past the end there are no items."""
+    """One page of a list."""
 
     items: list[T]
+    total: int = Field(description=f"Items in the whole list, counted up to {MAX_TOTAL}.")
+    is_total_exact: bool = Field(description="False if the list has more items than `total`.")
+    next: uuid.UUID | None = Field(description="`after` of the next page; null on the last page.")
+
+
+@dataclass
+class Rows(Generic[R]):
+    """The rows of a `Page`."""
+
+    items: list[R]
     total: int
+    is_total_exact: bool
+    next: uuid.UUID | None
 
 
-class Rows(NamedTuple, Generic[T]):
-    """What becomes a Page."""
+async def paginate(
+    session: AsyncSession, statement: Select[R], query: PageQuery, *, sort: str, scope: Select[R]
+) -> Rows[R]:
+    """Return a page of the rows that a statement selects.
 
-    items: list[T]
-    total: int
+    Args:
+        session: The session of the request.
+        statement: Selects the whole list.
+        query: Which page to return.
+        sort: Name of a column that is never null; `-` sorts descending. Equal values are sorted
+            by id. An index should have the columns of the filters, this column and the id.
+        scope: Selects the rows in which `query.after` is looked up, deleted ones included, so that
+            paging goes on when the row is deleted meanwhile.
 
-
-async def paginate(session: AsyncSession, query: Select[T], page: PageQuery) -> Rows[T]:
-    """Return a page of an ordered query, whose order must be total."""
-    counted: Select[Any] = query.order_by(None).with_only_columns(
-        func.count(), maintain_column_froms=True
+    Raises:
+        NotFoundError: The row of `query.after` does not exist.
+    """
+    model = statement.column_descriptions[0]["entity"]
+    descending, name = sort.startswith("-"), sort.removeprefix("-")
+    columns = (getattr(model, name), model.id)
+    page = statement.order_by(*(column.desc() if descending else column for column in columns))
+    if query.after:
+        last = scope.where(model.id == query.after).with_only_columns(*columns)
+        values = (await session.execute(last)).one_or_none()
+        if values is None:
+            raise NotFoundError("The item of `after` does not exist.")
+        page = page.where(is_behind(columns, values, descending))
+    page = page.offset(query.skip).limit(query.limit + 1)
+    found = list(await session.scalars(page))
+    rows, has_more = found[: query.limit], len(found) > query.limit
+    total = query.skip + len(rows)
+    if has_more or query.after or (query.skip and not rows):
+        total = await count(session, statement)
+    return Rows(
+        items=rows,
+        total=min(total, MAX_TOTAL),
+        is_total_exact=total <= MAX_TOTAL,
+        next=rows[-1].id if has_more else None,
     )
-    rows = await session.scalars(query.offset(page.skip).limit(page.limit))
-    return Rows(list(rows), await session.scalar(counted) or 0)
+
+
+def is_behind(
+    columns: Sequence[ColumnElement[Any]], values: Sequence[Any], descending: bool
+) -> ColumnElement[bool]:
+    """Return the condition that a row comes later in the order than the given values.
+
+    It is there twice: PostgreSQL and SQLite find the place in an index by the first form, MySQL by
+    the second.
+    """
+    column, key = columns
+    value, row_id = map(literal, values, (column.type for column in columns))
+    if descending:
+        ordered = tuple_(column, key) < tuple_(value, row_id)
+        return and_(ordered, or_(column < value, and_(column == value, key < row_id)))
+    ordered = tuple_(column, key) > tuple_(value, row_id)
+    return and_(ordered, or_(column > value, and_(column == value, key > row_id)))
+
+
+async def count(session: AsyncSession, statement: Select[Any]) -> int:
+    """Return how many rows a statement selects, or MAX_TOTAL + 1 if there are more."""
+    model = statement.column_descriptions[0]["entity"]
+    bounded = statement.with_only_columns(model.id).order_by(None).limit(MAX_TOTAL + 1)
+    return await session.scalar(select(func.count()).select_from(bounded.subquery())) or 0

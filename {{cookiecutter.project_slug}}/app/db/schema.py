@@ -1,6 +1,6 @@
-"""The schema, made from the models: missing tables are created, none is ever altered.
+"""The database schema, created from the models: missing tables are created, none is altered.
 
-What is more than a table (a view, a trigger) hangs on an event of the metadata:
+Views and triggers are created by an event of the metadata:
 `event.listen(Base.metadata, "after_create", DDL("CREATE VIEW ..."))`.
 """
 
@@ -13,13 +13,13 @@ from app.db.settings import DatabaseSettings
 
 
 class SchemaError(Exception):
-    """The database lacks a table of this code."""
+    """A table is missing in the database."""
 
 
 async def update_schema(settings: DatabaseSettings) -> None:
-    """Create the missing tables; one process does it, the others wait.
+    """Create the missing tables, without a statement timeout.
 
-    Its statements may take as long as they like.
+    One process creates them and the others wait.
     """
     engine = create_engine(settings.model_copy(update={"database_statement_timeout": 0}))
     try:
@@ -29,7 +29,7 @@ async def update_schema(settings: DatabaseSettings) -> None:
 
 
 async def upgrade(engine: AsyncEngine) -> None:
-    """Create the tables that the database does not have."""
+    """Create the missing tables."""
     async with engine.connect() as connection:
         complete = await connection.run_sync(is_complete)
         # A lock may have to be the first statement of its transaction.
@@ -39,19 +39,23 @@ async def upgrade(engine: AsyncEngine) -> None:
 
 
 async def check_schema(engine: AsyncEngine) -> None:
-    """Return if this code can work with the schema; SchemaError if a table is missing."""
+    """Check that no table is missing.
+
+    Raises:
+        SchemaError: A table is missing; the message names the command that creates it.
+    """
     async with engine.connect() as connection:
         if not await connection.run_sync(is_complete):
-            raise SchemaError
+            raise SchemaError("tables are missing. Run: uv run manage create-schema")
 
 
 def is_complete(connection: Connection) -> bool:
-    """Whether every model has its table."""
+    """Return whether every model has its table."""
     return set(inspect(connection).get_table_names()) >= set(Base.metadata.tables)
 
 
 def create_tables(connection: Connection) -> None:
-    """Create what is missing, while no other process does."""
+    """Create the missing tables while no other process does."""
     with lock_schema(connection):
         Base.metadata.create_all(connection)
         connection.commit()

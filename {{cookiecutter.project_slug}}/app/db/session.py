@@ -1,4 +1,4 @@
-"""One session a request: one transaction, committed before the answer."""
+"""Database sessions: one transaction for each request, committed before the response is sent."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,11 +6,13 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy import StaticPool, event
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session
 from structlog import get_logger
 
 from app.core.health import add_readiness_check
-from app.db.engine import check_connection, create_engine, wait_for_database
+from app.db.engine import check_connection, create_engine, get_read_engine, wait_for_database
 # {% if cookiecutter.__alembic == "yes" %}
 from app.db.migrate import check_schema, update_schema
 # {% else %}
@@ -18,41 +20,85 @@ from app.db.schema import check_schema, update_schema
 # {% endif %}
 from app.db.settings import DatabaseSettings
 
+SAFE_METHODS = {"GET", "HEAD"}
+
 
 @asynccontextmanager
 async def open_database(app: FastAPI, settings: DatabaseSettings) -> AsyncIterator[None]:
-    """Give the application its engine and sessions; DBAPIError if the database does not answer."""
+    """Open the engine at startup and close it at shutdown.
+
+    Raises:
+        DBAPIError: The database does not respond.
+    """
     if not settings.database_url:
         get_logger("app.db").warning("no_database_url", using=str(settings.database))
     engine = create_engine(settings)
+    probe_engine = create_probe_engine(engine, settings)
     try:
-        await wait_for_database(engine, settings.database_startup_timeout)
+        await wait_for_database(engine)
         if settings.update_schema_on_startup:
             await update_schema(settings)
         app.state.engine = engine
         app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
-        add_readiness_check(app, "database", partial(check_connection, engine))
-        add_readiness_check(app, "schema", partial(check_schema, engine))
+        app.state.read_sessions = async_sessionmaker(
+            get_read_engine(engine), sync_session_class=ReadSession, expire_on_commit=False
+        )
+        add_readiness_check(app, "database", partial(check_connection, probe_engine))
+        add_readiness_check(app, "schema", partial(check_schema, probe_engine))
         yield
     finally:
+        await probe_engine.dispose()
         await engine.dispose()
 
 
-async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
-    """Give the session of the request: committed when the route returns, rolled back if it raises.
+def create_probe_engine(engine: AsyncEngine, settings: DatabaseSettings) -> AsyncEngine:
+    """Return an engine for readiness checks.
 
-    An error of the commit is the answer, since that has not been sent.
+    Its connections are its own: a replica that is merely busy must stay in rotation.
     """
-    async with request.app.state.sessions() as session:
+    if isinstance(engine.pool, StaticPool):
+        return engine  # another connection would be another database in memory
+    own = {"database_pool_size": 1, "database_max_overflow": 1}
+    return create_engine(settings.model_copy(update=own))
+
+
+class ReadSession(Session):
+    """The session of GET and HEAD requests, which change no data (RFC 9110 section 9.2.1)."""
+
+
+@event.listens_for(ReadSession, "before_flush")
+def refuse_flush(*_arguments: object) -> None:
+    """Refuse to write.
+
+    Raises:
+        RuntimeError: Always. What a GET request must write needs a statement of its own and an
+            explicit commit.
+    """
+    raise RuntimeError("a GET request must not change data")
+
+
+async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
+    """Provide the session of the request.
+
+    It is committed when the route returns and rolled back when it raises; an error during the
+    commit becomes the response. GET and HEAD requests read without a transaction.
+    """
+    state = request.app.state
+    if request.method in SAFE_METHODS:
+        async with state.read_sessions() as session:
+            yield session
+            await session.flush()
+        return
+    async with state.sessions() as session:
         yield session
         await session.flush()
         try:
             await session.commit()
         except BaseException:
-            # Otherwise its connection is used again as it is, with the transaction open.
+            # Otherwise the pool reuses the connection with its transaction still open.
             await session.invalidate()
             raise
 
 
-# With the default scope the commit would come after the answer.
+# With the default scope, FastAPI commits after the response is sent.
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]

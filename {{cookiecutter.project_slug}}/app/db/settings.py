@@ -22,20 +22,11 @@ class DatabaseSettings(CoreSettings):
     database_max_overflow: int = Field(
         default=5, ge=0, le=1000, description="Additional connections under load."
     )
-    database_pool_timeout: int = Field(
-        default=5, ge=1, le=60, description="Seconds to wait for a free connection."
-    )
     database_pool_recycle: int = Field(
         default=3600, ge=1, description="Seconds after which a connection is replaced."
     )
-    database_pool_pre_ping: bool = Field(
-        default=True, description="Test each connection before use."
-    )
     database_statement_timeout: int = Field(
         default=30, ge=0, description="Seconds after which a statement is cancelled; 0 disables it."
-    )
-    database_startup_timeout: int = Field(
-        default=10, ge=0, description="Seconds to wait for the database at startup."
     )
     update_schema_on_startup: bool = Field(
         default_factory=lambda known: known["environment"] == "local",

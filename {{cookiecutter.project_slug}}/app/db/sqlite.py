@@ -11,41 +11,47 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.db.settings import DatabaseSettings
 
+LOCK_TIMEOUT_SECONDS = 5
+# The driver begins a transaction only before it writes.
+READ_OPTIONS: dict[str, Any] = {}
+
 
 def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:
-    """Return the engine; a database in memory has one connection, which all share."""
+    """Return an engine. A database in memory has a single connection, which all sessions share."""
     url = settings.database
     if url.database in {None, "", ":memory:"}:
         options = {"poolclass": StaticPool, "hide_parameters": True}
-    # A write transaction takes its lock at once: one that starts by reading cannot wait for it.
-    connect_args = {"timeout": settings.database_pool_timeout, "isolation_level": "IMMEDIATE"}
+    # A transaction that begins with a read and then writes fails at once if the file is locked.
+    connect_args = {"timeout": LOCK_TIMEOUT_SECONDS, "isolation_level": "IMMEDIATE"}
     engine = create_async_engine(url, connect_args=connect_args, **options)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def set_pragmas(connection: DBAPIConnection, _record: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        # Of a new file, which remembers it; whoever else is making the file does the same.
-        with suppress(sqlite3.OperationalError):
-            cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "savepoint")
-    def begin_first(connection: Connection, _name: str) -> None:
-        # The driver does not, and then the savepoint's end commits.
-        driver: Any = connection.connection.driver_connection
-        if not driver.in_transaction:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
+    event.listen(engine.sync_engine, "connect", set_pragmas)
+    event.listen(engine.sync_engine, "savepoint", begin_before_savepoint)
     return engine
+
+
+def set_pragmas(connection: DBAPIConnection, _record: object) -> None:
+    """Enforce foreign keys, and let readers and a writer work at the same time."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    # The file remembers this mode. Another process that creates the file sets the same mode.
+    with suppress(sqlite3.OperationalError):
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.close()
+
+
+def begin_before_savepoint(connection: Connection, _name: str) -> None:
+    """Begin a transaction, which the driver does not, or releasing the savepoint commits."""
+    driver: Any = connection.connection.driver_connection
+    if not driver.in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextmanager
 def lock_schema(connection: Connection) -> Iterator[None]:
     """Let one process at a time change the schema, until the end of the transaction."""
     connection.exec_driver_sql("PRAGMA busy_timeout = 60000")
-    # A table that is changed is copied and dropped, which must not delete its rows' children.
+    # Alembic changes a table by copying and dropping it, which must not delete child rows.
     connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     yield

@@ -1,106 +1,148 @@
-"""Column types that mean the same on every database."""
+"""Column types that behave the same on every database."""
 
 import os
 import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
-# {% if cookiecutter.database == "mysql" %}
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
-# {% endif %}
 
-from sqlalchemy import BigInteger, DateTime, Dialect
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric
 # {% if cookiecutter.database == "mysql" %}
 from sqlalchemy.dialects import mysql
 # {% endif %}
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
-# {% if cookiecutter.database == "mysql" %}
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.functions import FunctionElement, ReturnTypeFromArgs
 from sqlalchemy.types import TypeDecorator, TypeEngine
-# {% else %}
-from sqlalchemy.types import TypeDecorator
-# {% endif %}
+
+CENT = Decimal("0.01")
 
 
-def make_uuid7() -> uuid.UUID:
-    """Return a UUID that begins with the time, in milliseconds (RFC 9562 section 5.7)."""
+def create_uuid7() -> uuid.UUID:
+    """Return a UUID that begins with the time in milliseconds (RFC 9562 section 5.7)."""
     number = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
     number = number & ~(0xF << 76) | 0x7 << 76
     return uuid.UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
 
 
-# The standard library's, from Python 3.14, also grows within a millisecond.
-new_id: Callable[[], uuid.UUID] = getattr(uuid, "uuid7", make_uuid7)
+# The standard library has it from Python 3.14; there ids also increase within a millisecond.
+new_id: Callable[[], uuid.UUID] = getattr(uuid, "uuid7", create_uuid7)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """A moment, with microseconds; goes in and comes out with a time zone, in UTC."""
+    """A time with microseconds. Values have a time zone, and results are in UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     # {% if cookiecutter.database == "mysql" %}
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the type of the column."""
+        """Return the column type of the database."""
         if dialect.name == "mysql":
             return mysql.DATETIME(fsp=6)
         return super().load_dialect_impl(dialect)
 
     # {% endif %}
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Return what is sent; ValueError if the moment has no time zone."""
+        """Convert to UTC.
+
+        Raises:
+            ValueError: The time has no time zone.
+        """
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a moment needs a time zone")
+            raise ValueError("a datetime needs a time zone")
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Return the moment, whether the database says the zone or not."""
+        """Add the time zone, which some databases do not store."""
         return value and value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
 
 
 class UTCNow(FunctionElement[datetime]):
-    """The database's time, for `server_default` and `onupdate`."""
+    """The current time of the database, for `server_default` and `onupdate`."""
 
     type = UTCDateTime()
     inherit_cache = True
 
 
 @compiles(UTCNow)
-def say_now(_element: UTCNow, _compiler: object, **_options: object) -> str:
-    """Return SQL for now."""
+def compile_now(_element: UTCNow, _compiler: object, **_options: object) -> str:
+    """Return standard SQL."""
     return "CURRENT_TIMESTAMP"
 
 
 # {% if cookiecutter.database == "mysql" %}
 @compiles(UTCNow, "mysql")
-def say_mysql_now(_element: UTCNow, _compiler: object, **_options: object) -> str:
-    """Return MySQL for now, in UTC whatever the session's time zone."""
+def compile_now_for_mysql(_element: UTCNow, _compiler: object, **_options: object) -> str:
+    """Return MySQL's SQL; the result is in UTC whatever the time zone of the session."""
     return "(UTC_TIMESTAMP(6))"
 
 
 # {% endif %}
 @compiles(UTCNow, "sqlite")
-def say_sqlite_now(_element: UTCNow, _compiler: object, **_options: object) -> str:
-    """Return SQLite for now, in the form of SQLAlchemy and as exactly as SQLite knows."""
+def compile_now_for_sqlite(_element: UTCNow, _compiler: object, **_options: object) -> str:
+    """Return SQLite's SQL; the result has SQLAlchemy's format and milliseconds."""
     return "(strftime('%Y-%m-%d %H:%M:%f000', 'now'))"
 
 
 class Money(TypeDecorator[Decimal]):
-    """An amount with two decimals, stored exactly as a number of hundredths.
+    """An exact amount with two decimals.
 
-    SQLite has no decimals, and hundredths add up and sort everywhere.
+    It is NUMERIC(12, 2) on a server. SQLite has no decimals and stores hundredths as an integer.
+    Amounts can be compared, added, subtracted and multiplied by an integer; `func.sum` and
+    `func.avg` work, and averages are rounded to two decimals. To other functions of SQLite an
+    amount is its hundredths.
     """
 
-    impl = BigInteger
+    impl = Numeric(12, 2)
     cache_ok = True
 
-    def process_bind_param(self, value: Decimal | None, _dialect: Dialect) -> int | None:
-        """Return the hundredths."""
-        return None if value is None else int(value * 100)
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the column type of the database."""
+        return BigInteger() if dialect.name == "sqlite" else self.impl_instance
 
-    def process_result_value(self, value: int | None, _dialect: Dialect) -> Decimal | None:
-        """Return the amount."""
-        return None if value is None else Decimal(value).scaleb(-2)
+    def coerce_compared_value(self, op: object, value: object) -> TypeEngine[Any]:
+        """Return the type of a literal: the factor of a multiplication is a plain integer.
+
+        Raises:
+            TypeError: The operation would give other results on SQLite.
+        """
+        if op is operators.mul and isinstance(value, int):
+            return Integer()
+        if op in {operators.mul, operators.truediv, operators.floordiv, operators.mod}:
+            raise TypeError("an amount can only be multiplied by an integer")
+        return self
+
+    def process_bind_param(
+        self, value: Decimal | int | None, dialect: Dialect
+    ) -> Decimal | int | None:
+        """Convert to the stored value.
+
+        Raises:
+            ValueError: The amount has more than two decimals.
+        """
+        if value is None:
+            return None
+        amount = Decimal(value).quantize(CENT)
+        if amount != value:
+            raise ValueError("an amount has at most two decimals")
+        return int(amount.scaleb(2)) if dialect.name == "sqlite" else amount
+
+    def process_result_value(
+        self, value: Decimal | float | None, dialect: Dialect
+    ) -> Decimal | None:
+        """Convert from the stored value."""
+        if value is None:
+            return None
+        amount = Decimal(value).scaleb(-2 if dialect.name == "sqlite" else 0)
+        return amount.quantize(CENT, ROUND_HALF_UP)
+
+
+class avg(ReturnTypeFromArgs[Any]):  # noqa: N801 `func.avg` is found by this name
+    """`func.avg`, which is an amount if its argument is."""
+
+    inherit_cache = True

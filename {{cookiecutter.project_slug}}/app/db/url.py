@@ -1,11 +1,11 @@
-"""DATABASE_URL: any common spelling, read into one with the driver that we use."""
+"""DATABASE_URL in any common spelling."""
 
 from contextlib import suppress
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-# What production must have.
+# The database that production requires.
 BACKEND = "{{ cookiecutter.database }}"
 DRIVERS = {
     # {% if cookiecutter.database == "postgresql" %}
@@ -21,10 +21,12 @@ LOCAL_DATABASE = make_url("sqlite+aiosqlite:///local.db")
 
 
 def parse_database_url(text: str) -> URL:
-    """Return the URL with our driver; ValueError, which tells nothing of the text, if it is none.
+    """Return the URL with the driver of this service, whichever driver it names.
 
-    Whatever driver the text names, ours is taken. User and password are percent-encoded (RFC 3986
-    section 3.2.1).
+    The user name and the password are percent-encoded (RFC 3986 section 3.2.1).
+
+    Raises:
+        ValueError: It is not a database URL. The message does not repeat it.
     """
     scheme, _, rest = text.partition(":")
     driver = DRIVERS.get(scheme.partition("+")[0])
@@ -32,4 +34,4 @@ def parse_database_url(text: str) -> URL:
         raise ValueError(f"must begin with {BACKEND}://")
     with suppress(ArgumentError, ValueError):
         return make_url(f"{driver}:{rest}")
-    raise ValueError("is not a URL of a database")
+    raise ValueError("is not a database URL")

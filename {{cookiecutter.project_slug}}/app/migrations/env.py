@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, under a lock, on the database of the settings."""
+"""Alembic's environment: runs the migrations under a lock, on the configured database."""
 
 import asyncio
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from app.settings import load_settings
 
 
 def render(_kind: str, element: object, _context: object) -> str | Literal[False]:
-    """Write our types and defaults as such into a new migration, not as this database's SQL."""
+    """Render the types of `app.db.types` by name in a new migration, not as SQL."""
     element = getattr(element, "arg", element)
     ours = type(element).__module__ == types.__name__
     return f"types.{type(element).__name__}()" if ours else False
@@ -21,7 +21,7 @@ def render(_kind: str, element: object, _context: object) -> str | Literal[False
 
 OPTIONS: dict[str, Any] = {
     "target_metadata": Base.metadata,
-    # SQLite cannot alter a table; with this Alembic copies it, and elsewhere alters it.
+    # Alembic copies the tables of SQLite, which cannot alter them.
     "render_as_batch": True,
     "render_item": render,
 }
@@ -29,11 +29,11 @@ OPTIONS: dict[str, Any] = {
 
 def migrate(connection: Connection) -> None:
     # {% if cookiecutter.database == "mysql" %}
-    """Run what the command asked for; MySQL commits after each statement that changes a table."""
+    """Run the migrations. MySQL commits after each statement that changes a table."""
     transactional = connection.dialect.name != "mysql"
     context.configure(connection=connection, transactional_ddl=transactional, **OPTIONS)
     # {% else %}
-    """Run what the command asked for, as one transaction."""
+    """Run the migrations in one transaction."""
     context.configure(connection=connection, transactional_ddl=True, **OPTIONS)
     # {% endif %}
     with lock_schema(connection), context.begin_transaction():
@@ -41,7 +41,7 @@ def migrate(connection: Connection) -> None:
 
 
 async def connect_and_migrate() -> None:
-    """Do it on a connection of our own; the timeout of statements is the service's."""
+    """Run the migrations on a new connection, without a statement timeout."""
     settings = load_settings().model_copy(update={"database_statement_timeout": 0})
     engine = create_engine(settings)
     async with engine.connect() as connection:
@@ -50,7 +50,7 @@ async def connect_and_migrate() -> None:
 
 
 def write_sql() -> None:
-    """Write the statements instead of running them (`alembic upgrade head --sql`)."""
+    """Print the statements instead of running them (`alembic upgrade head --sql`)."""
     context.configure(url=load_settings().database, literal_binds=True, **OPTIONS)
     with context.begin_transaction():
         context.run_migrations()

@@ -15,5 +15,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Change it back."""
+    """Undo the change."""
     ${downgrades if downgrades else "pass"}

@@ -1,4 +1,4 @@
-"""The tables. Import every model here, so that `Base.metadata` knows them all."""
+"""Database tables. Import every model here, so that `Base.metadata` has all tables."""
 
 # {% if cookiecutter.auth == "jwt" %}
 from app.auth.users import User, UserSession

@@ -1,1 +1,1 @@
-"""Shapes of requests and answers, a module per resource."""
+"""Request and response bodies, one module per resource."""

@@ -1,4 +1,4 @@
-"""Shapes of requests and answers about quotes."""
+"""Request and response bodies of the quotes."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -9,7 +9,7 @@ from app.core.schemas import RequestSchema
 
 
 class QuoteCreate(RequestSchema):
-    """A parcel to be priced."""
+    """A parcel to send."""
 
     weight_grams: Annotated[int, Field(strict=True, ge=1, le=30_000, examples=[1200])]
 

@@ -1,1 +1,1 @@
-"""The rules, a module per resource; they know nothing of HTTP."""
+"""Business rules, one module per resource. They are independent of HTTP."""

@@ -1,106 +1,137 @@
-"""Items: the rules and the queries."""
+"""Business rules for items."""
 
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-# {% if cookiecutter.auth == "none" %}
-from sqlalchemy import ColumnElement, Select, select, update
-# {% else %}
-from sqlalchemy import ColumnElement, Select, and_, select, update
-# {% endif %}
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from app.core.errors import BusinessRuleError, NotFoundError
+from app.db.errors import unique
 from app.db.pagination import Rows, paginate
+from app.db.types import UTCNow
 from app.models.items import Item, Tag
 from app.schemas.items import ItemCreate, ItemQuery, ItemUpdate
 
 MAX_PRICE_FACTOR = 2
-SORT_COLUMNS = {"name": Item.name, "price": Item.price, "created_at": Item.created_at}
 
 
 @dataclass
 class ItemService:
-    """The items that the caller may see; who that is, this class alone decides."""
+    # {% if cookiecutter.auth == "none" %}
+    """Operations on items.
+
+    Every query starts from `_active_items`, so deleted items behave as if they did not exist.
+    """
+    # {% else %}
+    """Operations on the items of one owner.
+
+    Every query starts from `_active_items`, so other owners' items and deleted items behave as if
+    they did not exist.
+    """
+    # {% endif %}
 
     session: AsyncSession
     # {% if cookiecutter.auth != "none" %}
     owner_id: uuid.UUID
     # {% endif %}
 
-    @property
-    def visible(self) -> ColumnElement[bool]:
-        """What every query asks for."""
-        # {% if cookiecutter.auth == "none" %}
-        return Item.is_active.is_(True)
-        # {% else %}
-        return and_(Item.is_active, Item.owner_id == self.owner_id)
-        # {% endif %}
+    async def list(self, query: ItemQuery) -> Rows[Item]:
+        """Return a page of the items that match the filters.
 
-    def select(self) -> Select[Item]:
-        """Return the query that all others start from."""
-        return select(Item).where(self.visible).options(selectinload(Item.tags))
-
-    async def find(self, query: ItemQuery) -> Rows[Item]:
-        """Return a page of the items that fit."""
-        found = self.select()
+        Raises:
+            NotFoundError: The item of `query.after` does not exist.
+        """
+        statement = self._active_items()
         if query.tag is not None:
-            found = found.where(Item.tags.any(Tag.name == query.tag))
+            statement = statement.where(Item.tags.any(Tag.name == query.tag))
         if query.search is not None:
-            found = found.where(Item.name.icontains(query.search, autoescape=True))
-        column = SORT_COLUMNS[query.sort.removeprefix("-")]
-        order = column.desc() if query.sort.startswith("-") else column.asc()
-        return await paginate(self.session, found.order_by(order, Item.id), query)
+            # This reads every item of the list; docs/database.md has an index for it.
+            statement = statement.where(Item.name.icontains(query.search, autoescape=True))
+        return await paginate(self.session, statement, query, sort=query.sort, scope=self._items())
 
     async def get(self, item_id: uuid.UUID) -> Item:
-        """Return the item; NotFoundError."""
-        item = await self.session.scalar(self.select().where(Item.id == item_id))
+        """Return an item.
+
+        Raises:
+            NotFoundError: No active item has this id.
+        """
+        item = await self.session.scalar(self._active_items().where(Item.id == item_id))
         if item is None:
-            raise NotFoundError("There is no such item.")
+            raise NotFoundError("Item not found.")
         return item
 
-    async def create(self, new: ItemCreate) -> Item:
-        """Return the new item; IntegrityError if its SKU is or was taken."""
-        item = Item(**new.model_dump(exclude={"tags"}), tags=make_tags(new.tags, []))
+    async def create(self, data: ItemCreate) -> Item:
+        """Create an item.
+
+        Raises:
+            ConflictError: An item has or had this SKU.
+        """
+        item = Item(**data.model_dump(exclude={"tags"}), tags=make_tags(data.tags, []))
         # {% if cookiecutter.auth != "none" %}
         item.owner_id = self.owner_id
         # {% endif %}
         self.session.add(item)
-        await self.session.flush()
+        with unique("An item with this SKU exists or has existed."):
+            await self.session.flush()
         return item
 
-    async def update(self, item_id: uuid.UUID, changes: ItemUpdate) -> Item:
-        """Return the changed item; NotFoundError, BusinessRuleError."""
-        # Changes of one item wait for each other here: SQLite has no FOR UPDATE.
-        unchanged = {"updated_at": Item.updated_at}
-        visible = update(Item).where(Item.id == item_id, self.visible)
-        await self.session.execute(visible.values(unchanged))
+    async def update(self, item_id: uuid.UUID, data: ItemUpdate) -> Item:
+        """Change the submitted fields and leave the others as they are.
+
+        Raises:
+            NotFoundError: No active item has this id.
+            BusinessRuleError: The price would more than double.
+        """
+        changes = data.model_dump()
+        if changes:
+            # Locks the row: concurrent updates of an item must not overwrite each other. SQLite
+            # has no FOR UPDATE.
+            changed = update(Item).where(Item.id == item_id).values(updated_at=UTCNow())
+            await self.session.execute(changed)
         item = await self.get(item_id)
-        values = changes.model_dump()
-        check_price_change(item.price, values.get("price", item.price))
-        if "tags" in values:
-            values["tags"] = make_tags(values["tags"], item.tags)
-        for name, value in values.items():
+        check_price_increase(item.price, changes.get("price", item.price))
+        if "tags" in changes:
+            changes["tags"] = make_tags(changes["tags"], item.tags)
+        for name, value in changes.items():
             setattr(item, name, value)
         await self.session.flush()
         return item
 
     async def delete(self, item_id: uuid.UUID) -> None:
-        """Make the item inactive; NotFoundError."""
+        """Deactivate an item. Its SKU stays reserved.
+
+        Raises:
+            NotFoundError: No active item has this id.
+        """
         item = await self.get(item_id)
         item.is_active = False
 
+    def _items(self) -> Select[Item]:
+        # {% if cookiecutter.auth == "none" %}
+        return select(Item)
+        # {% else %}
+        return select(Item).where(Item.owner_id == self.owner_id)
+        # {% endif %}
+
+    def _active_items(self) -> Select[Item]:
+        return self._items().where(Item.is_active).options(selectinload(Item.tags))
+
 
 def make_tags(names: Iterable[str], present: Iterable[Tag]) -> list[Tag]:
-    """Return a tag for each name, in order: the present one if there is."""
+    """Return a tag for each name in alphabetical order, reusing those that are present."""
     tags = {tag.name: tag for tag in present}
     return [tags.get(name) or Tag(name=name) for name in sorted(set(names))]
 
 
-def check_price_change(old: Decimal, new: Decimal) -> None:
-    """Raise BusinessRuleError if a price more than doubles, which is likely a slip."""
+def check_price_increase(old: Decimal, new: Decimal) -> None:
+    """Reject a price that more than doubles, which is usually a typing error.
+
+    Raises:
+        BusinessRuleError: The new price is more than twice the old one.
+    """
     if old and new > old * MAX_PRICE_FACTOR:
-        raise BusinessRuleError("A price may at most double in one change.")
+        raise BusinessRuleError("The price may at most double in one update.")

@@ -1,4 +1,4 @@
-"""The rules of shipping quotes."""
+"""Business rules for shipping quotes."""
 
 from decimal import Decimal
 
@@ -9,9 +9,13 @@ EXPRESS_MAX_GRAMS = 10_000
 
 
 def quote_parcel(country: str, weight_grams: int, *, express: bool) -> QuoteRead:
-    """Return the quote in euros; BusinessRuleError if an express parcel weighs over 10 kg."""
+    """Return the price of a parcel in euros.
+
+    Raises:
+        BusinessRuleError: An express parcel weighs more than 10 kg.
+    """
     if express and weight_grams > EXPRESS_MAX_GRAMS:
-        raise BusinessRuleError("Express is not offered above 10 kg.")
+        raise BusinessRuleError("Express is not available above 10 kg.")
     price = (Decimal("4.90") + Decimal("0.00125") * weight_grams) * (2 if express else 1)
     return QuoteRead(
         country=country,

@@ -1,7 +1,10 @@
+"""Tests of the item endpoints."""
+
 import asyncio
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -9,243 +12,331 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import event
 
+from app.db import pagination
+from tests.clients import MakeApp
 from tests.problems import check_problem
 
-ITEMS = "/api/v1/items"
+ITEMS_URL = "/api/v1/items"
 MUG = {"sku": "MUG-01", "name": "Mug", "price": "9.90", "tags": ["kitchen", "blue"]}
 
-
-@pytest.fixture
-def client(user_client: AsyncClient) -> AsyncClient:
-    return user_client
+Connect = Callable[[FastAPI], AbstractAsyncContextManager[AsyncClient]]
 
 
 @pytest.fixture
-def statements(app: FastAPI, client: AsyncClient) -> Iterator[list[str]]:
-    """What the database is asked, from here on."""
-    asked: list[str] = []
+def statements(app: FastAPI, user_client: AsyncClient) -> Iterator[list[str]]:
+    """The SQL statements about items that are executed from now on."""
+    executed: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        asked.append(statement)
+    def record(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "item" in statement:
+            executed.append(statement)
 
-    event.listen(app.state.engine.sync_engine, "before_cursor_execute", note)
-    yield asked
-    event.remove(app.state.engine.sync_engine, "before_cursor_execute", note)
+    event.listen(app.state.engine.sync_engine, "before_cursor_execute", record)
+    yield executed
+    event.remove(app.state.engine.sync_engine, "before_cursor_execute", record)
 
 
-async def add(client: AsyncClient, **values: Any) -> dict[str, Any]:
-    answer = await client.post(ITEMS, json={**MUG, "sku": uuid.uuid4().hex.upper(), **values})
-    assert answer.status_code == 201, answer.text
-    item: dict[str, Any] = answer.json()
+async def create_item(client: AsyncClient, **values: Any) -> dict[str, Any]:
+    body = {**MUG, "sku": uuid.uuid4().hex.upper(), **values}
+    response = await client.post(ITEMS_URL, json=body)
+    assert response.status_code == 201, response.text
+    item: dict[str, Any] = response.json()
     return item
 
 
-async def names(client: AsyncClient, **query: Any) -> list[str]:
-    answer = await client.get(ITEMS, params=query)
-    assert answer.status_code == 200, answer.text
-    return [item["name"] for item in answer.json()["items"]]
+async def list_names(client: AsyncClient, **query: Any) -> list[str]:
+    response = await client.get(ITEMS_URL, params=query)
+    assert response.status_code == 200, response.text
+    return [item["name"] for item in response.json()["items"]]
 
 
-class TestCreate:
-    async def test_a_new_item(self, client: AsyncClient) -> None:
-        answer = await client.post(ITEMS, json=MUG)
-        item = answer.json()
-        assert answer.status_code == 201
-        assert answer.headers["location"] == f"{ITEMS}/{item['id']}"
-        expected = {**MUG, "description": None, "tags": ["blue", "kitchen"]}
-        assert {name: item[name] for name in expected} == expected
+class TestCreateItem:
+    async def test_returns_created_item_with_location(self, user_client: AsyncClient) -> None:
+        response = await user_client.post(ITEMS_URL, json=MUG)
+
+        assert response.status_code == 201
+        item = response.json()
+        assert item | MUG | {"tags": ["blue", "kitchen"], "description": None} == item
         assert item["created_at"].endswith("Z")
-        assert (await client.get(answer.headers["location"])).json() == item
+        assert response.headers["location"] == f"{ITEMS_URL}/{item['id']}"
+        assert (await user_client.get(f"{ITEMS_URL}/{item['id']}")).json() == item
 
-    @pytest.mark.parametrize("price", ["0", "0.1", "19.99", "9999999999.99"])
-    async def test_prices_are_exact(self, client: AsyncClient, price: str) -> None:
-        item = await add(client, price=price)
-        stored = (await client.get(f"{ITEMS}/{item['id']}")).json()
+    @pytest.mark.parametrize("price", ["0.1", "9999999999.99"])
+    async def test_price_is_stored_exactly(self, user_client: AsyncClient, price: str) -> None:
+        item = await create_item(user_client, price=price)
+
+        stored = (await user_client.get(f"{ITEMS_URL}/{item['id']}")).json()
         assert item["price"] == stored["price"] == f"{float(price):.2f}"
 
-    async def test_any_script_is_stored(self, client: AsyncClient) -> None:
-        item = await add(client, name="\U0001f600 \u0645 \u200f a\u0300'\"--%_\\")
-        assert (await client.get(f"{ITEMS}/{item['id']}")).json() == item
+    async def test_name_in_any_script_is_stored(self, user_client: AsyncClient) -> None:
+        item = await create_item(user_client, name="\U0001f600 \u0645 a\u0300'\"--%_\\")
 
-    async def test_a_sku_in_use(self, client: AsyncClient) -> None:
-        await client.post(ITEMS, json=MUG)
-        problem = check_problem(await client.post(ITEMS, json=MUG), 409, "CONFLICT")
-        assert "MUG" not in problem.detail
+        assert (await user_client.get(f"{ITEMS_URL}/{item['id']}")).json() == item
 
-    async def test_a_sku_of_a_deleted_item_stays_taken(self, client: AsyncClient) -> None:
-        item = (await client.post(ITEMS, json=MUG)).json()
-        await client.delete(f"{ITEMS}/{item['id']}")
-        check_problem(await client.post(ITEMS, json=MUG), 409, "CONFLICT")
+    async def test_duplicate_sku_returns_409(self, user_client: AsyncClient) -> None:
+        await user_client.post(ITEMS_URL, json=MUG)
+
+        problem = check_problem(await user_client.post(ITEMS_URL, json=MUG), 409, "CONFLICT")
+
+        assert problem.detail == "An item with this SKU exists or has existed."
+
+    async def test_sku_of_deleted_item_returns_409(self, user_client: AsyncClient) -> None:
+        item = (await user_client.post(ITEMS_URL, json=MUG)).json()
+        await user_client.delete(f"{ITEMS_URL}/{item['id']}")
+
+        check_problem(await user_client.post(ITEMS_URL, json=MUG), 409, "CONFLICT")
+
+    async def test_concurrent_requests_with_one_sku_create_one_item(
+        self, make_app: MakeApp, connect: Connect, own_database_url: str
+    ) -> None:
+        async with connect(make_app(database_url=own_database_url)) as client:
+            responses = await asyncio.gather(*(client.post(ITEMS_URL, json=MUG) for _ in range(20)))
+
+        assert sorted(response.status_code for response in responses) == [201] + [409] * 19
 
     @pytest.mark.parametrize(
         "values",
         [
-            {"sku": "mug"},
-            {"sku": "MUG 01"},
-            {"sku": "M" * 51},
-            {"sku": "M\n"},
-            {"name": ""},
-            {"name": "x" * 201},
-            {"name": "a\x00b"},
-            {"name": "\ud800"},
-            {"price": 9.9},
-            {"price": "-1"},
-            {"price": "1.999"},
-            {"price": "1e3"},
-            {"price": "NaN"},
-            {"price": "٣"},
-            {"price": "99999999999"},
-            {"tags": ["a"] * 21},
-            {"tags": ["A b"]},
-            {"tags": [None]},
-            {"id": str(uuid.uuid4())},
-            {"is_active": False},
+            pytest.param({"sku": "mug"}, id="lower-case-sku"),
+            pytest.param({"sku": "M\n"}, id="line-end-in-sku"),
+            pytest.param({"name": ""}, id="empty-name"),
+            pytest.param({"name": "x" * 201}, id="long-name"),
+            pytest.param({"name": "a\x00b"}, id="control-character"),
+            pytest.param({"price": 9.9}, id="price-as-number"),
+            pytest.param({"price": "-1"}, id="negative-price"),
+            pytest.param({"price": "1.999"}, id="three-decimals"),
+            pytest.param({"price": "NaN"}, id="not-a-number"),
+            pytest.param({"tags": ["a"] * 21}, id="too-many-tags"),
+            pytest.param({"tags": ["A b"]}, id="invalid-tag"),
+            pytest.param({"is_active": False}, id="unknown-field"),
         ],
     )
-    async def test_what_is_invalid_is_refused(
-        self, client: AsyncClient, statements: list[str], values: dict[str, Any]
+    async def test_invalid_field_returns_422(
+        self, user_client: AsyncClient, statements: list[str], values: dict[str, Any]
     ) -> None:
         body, headers = json.dumps({**MUG, **values}), {"Content-Type": "application/json"}
-        answer = await client.post(ITEMS, content=body, headers=headers)
-        check_problem(answer, 422, "VALIDATION_ERROR")
-        assert [statement for statement in statements if "item" in statement] == []
+
+        response = await user_client.post(ITEMS_URL, content=body, headers=headers)
+
+        problem = check_problem(response, 422, "VALIDATION_ERROR")
+        assert {error.loc[1] for error in problem.errors} == set(values)
+        assert statements == []
 
 
-class TestRead:
-    async def test_no_such_item(self, client: AsyncClient) -> None:
-        check_problem(await client.get(f"{ITEMS}/{uuid.uuid4()}"), 404, "NOT_FOUND")
+class TestReadItem:
+    async def test_unknown_id_returns_404(self, user_client: AsyncClient) -> None:
+        response = await user_client.get(f"{ITEMS_URL}/{uuid.uuid4()}")
 
-    @pytest.mark.parametrize("item_id", ["1", "x", str(2**63), "%00", "'; drop table items"])
-    async def test_no_id_at_all(self, client: AsyncClient, item_id: str) -> None:
-        check_problem(await client.get(f"{ITEMS}/{item_id}"), 422, "VALIDATION_ERROR")
+        check_problem(response, 404, "NOT_FOUND")
+
+    async def test_invalid_id_returns_422(self, user_client: AsyncClient) -> None:
+        check_problem(await user_client.get(f"{ITEMS_URL}/1"), 422, "VALIDATION_ERROR")
 
 
-class TestList:
-    async def test_an_empty_page(self, client: AsyncClient) -> None:
-        assert (await client.get(ITEMS)).json() == {"items": [], "total": 0}
+class TestListItems:
+    async def test_without_items_returns_empty_page(self, user_client: AsyncClient) -> None:
+        response = await user_client.get(ITEMS_URL)
 
-    async def test_pages_of_equal_keys_lose_and_repeat_nothing(self, client: AsyncClient) -> None:
-        added = {(await add(client, price="1"))["id"] for _ in range(7)}
-        seen: list[str] = []
-        for skip in (0, 3, 6, 9):
-            query = {"skip": skip, "limit": 3, "sort": "-price"}
-            page = (await client.get(ITEMS, params=query)).json()
-            assert page["total"] == 7
-            seen += [item["id"] for item in page["items"]]
-        assert (len(seen), set(seen)) == (7, added)
+        assert response.json() == {"items": [], "total": 0, "is_total_exact": True, "next": None}
 
-    async def test_sorting(self, client: AsyncClient) -> None:
-        for name, price in {"b": "2", "c": "10", "a": "9.50"}.items():
-            await add(client, name=name, price=price)
-        assert await names(client, sort="name") == ["a", "b", "c"]
-        assert await names(client, sort="-price") == ["c", "a", "b"]
-        assert await names(client, sort="created_at") == ["b", "c", "a"]
-        assert await names(client) == ["a", "c", "b"]
+    async def test_default_order_is_newest_first(self, user_client: AsyncClient) -> None:
+        for name in ("a", "b", "c"):
+            await create_item(user_client, name=name)
 
-    async def test_by_tag(self, client: AsyncClient) -> None:
-        await add(client, name="a", tags=["x", "y"])
-        await add(client, name="b", tags=["y"])
-        assert await names(client, tag="x") == ["a"]
-        assert await names(client, tag="y", sort="name") == ["a", "b"]
-        assert await names(client, tag="z") == []
+        assert await list_names(user_client) == ["c", "b", "a"]
 
     @pytest.mark.parametrize(
-        ("search", "found"),
-        [("MUG", ["Mug 50%"]), ("%", ["Mug 50%"]), ("_", ["a_b"]), ("\\", ["c\\d"]), ("/", [])],
+        ("sort", "expected"),
+        [
+            ("name", ["a", "b", "c"]),
+            ("-name", ["c", "b", "a"]),
+            ("price", ["b", "a", "c"]),
+            ("-price", ["c", "a", "b"]),
+            ("created_at", ["b", "c", "a"]),
+        ],
     )
-    async def test_search_is_by_text_and_not_by_pattern(
-        self, client: AsyncClient, search: str, found: list[str]
+    async def test_sort_orders_items(
+        self, user_client: AsyncClient, sort: str, expected: list[str]
     ) -> None:
-        for name in ("Mug 50%", "a_b", "c\\d", "plain"):
-            await add(client, name=name)
-        assert await names(client, search=search) == found
+        for name, price in {"b": "2", "c": "10", "a": "9.50"}.items():
+            await create_item(user_client, name=name, price=price)
+
+        assert await list_names(user_client, sort=sort) == expected
+
+    @pytest.mark.parametrize("sort", ["price", "-price"])
+    @pytest.mark.parametrize("parameter", ["skip", "after"])
+    async def test_paging_through_equal_prices_returns_each_item_once(
+        self, user_client: AsyncClient, sort: str, parameter: str
+    ) -> None:
+        created = {(await create_item(user_client, price="1"))["id"] for _ in range(7)}
+        seen: list[str] = []
+        query: dict[str, Any] = {"limit": 3, "sort": sort}
+
+        for number in (1, 2, 3):
+            page = (await user_client.get(ITEMS_URL, params=query)).json()
+            seen += [item["id"] for item in page["items"]]
+            assert (page["total"], page["next"] is None) == (7, number == 3)
+            query[parameter] = len(seen) if parameter == "skip" else page["next"]
+
+        assert (len(seen), set(seen)) == (7, created)
+
+    async def test_after_deleted_item_continues(self, user_client: AsyncClient) -> None:
+        for name in ("a", "b", "c"):
+            await create_item(user_client, name=name)
+        page = (await user_client.get(ITEMS_URL, params={"limit": 1, "sort": "name"})).json()
+        await user_client.delete(f"{ITEMS_URL}/{page['next']}")
+
+        assert await list_names(user_client, sort="name", after=page["next"]) == ["b", "c"]
+
+    async def test_unknown_after_returns_404(self, user_client: AsyncClient) -> None:
+        response = await user_client.get(ITEMS_URL, params={"after": str(uuid.uuid4())})
+
+        check_problem(response, 404, "NOT_FOUND")
+
+    async def test_skip_past_the_end_returns_empty_page(self, user_client: AsyncClient) -> None:
+        await create_item(user_client)
+
+        page = (await user_client.get(ITEMS_URL, params={"skip": 10_000})).json()
+
+        assert (page["items"], page["total"], page["next"]) == ([], 1, None)
+
+    async def test_total_of_long_list_is_not_exact(
+        self, user_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pagination, "MAX_TOTAL", 2)
+        for _ in range(3):
+            await create_item(user_client)
+
+        for limit, is_exact in ((1, False), (3, False)):
+            page = (await user_client.get(ITEMS_URL, params={"limit": limit})).json()
+            assert (page["total"], page["is_total_exact"]) == (2, is_exact)
+
+    async def test_tag_filters_items(self, user_client: AsyncClient) -> None:
+        await create_item(user_client, name="a", tags=["x", "y"])
+        await create_item(user_client, name="b", tags=["y"])
+
+        assert await list_names(user_client, tag="x") == ["a"]
+        assert await list_names(user_client, tag="z") == []
+
+    async def test_search_matches_part_of_name_literally(self, user_client: AsyncClient) -> None:
+        for name in ("100% Mug", "1000 mugs", "a_b", "a\\b"):
+            await create_item(user_client, name=name)
+
+        assert await list_names(user_client, search="MUG", sort="name") == ["100% Mug", "1000 mugs"]
+        assert await list_names(user_client, search="0%") == ["100% Mug"]
+        assert await list_names(user_client, search="_") == ["a_b"]
+        assert await list_names(user_client, search="\\") == ["a\\b"]
 
     @pytest.mark.parametrize(
         "query",
         [
-            *(f"skip={value}" for value in ("-1", "", "x", "1_000", "٣", "1e3", "NaN", 2**31)),
-            *(f"limit={value}" for value in ("0", "101", "-1", 2**63, "9" * 5000)),
-            *(f"sort={value}" for value in ("id", "-id", "sku", "__class__", "name;select 1")),
+            "skip=-1",
+            "skip=10001",
+            "skip=1_000",
+            "skip=٣",
+            "limit=0",
+            "limit=101",
+            "limit=" + "9" * 5000,
+            "sort=sku",
+            "sort=__class__",
             "tag=A",
             "search=",
             "search=%00",
-            "search=" + "x" * 101,
+            "after=1",
             "unknown=1",
         ],
+        ids=lambda query: query[:12],
     )
-    async def test_a_query_that_is_not_offered(self, client: AsyncClient, query: str) -> None:
-        check_problem(await client.get(f"{ITEMS}?{query}"), 422, "VALIDATION_ERROR")
+    async def test_invalid_query_returns_422(
+        self, user_client: AsyncClient, statements: list[str], query: str
+    ) -> None:
+        response = await user_client.get(f"{ITEMS_URL}?{query}")
 
-    async def test_past_the_end(self, client: AsyncClient) -> None:
-        assert await names(client, skip=2**31 - 1) == []
+        check_problem(response, 422, "VALIDATION_ERROR")
+        assert statements == []
 
     @pytest.mark.parametrize("count", [1, 50])
-    async def test_the_number_of_statements_is_constant(
-        self, client: AsyncClient, statements: list[str], count: int
+    async def test_number_of_statements_is_constant(
+        self, user_client: AsyncClient, statements: list[str], count: int
     ) -> None:
         for _ in range(count):
-            await add(client)
+            await create_item(user_client)
         statements.clear()
-        assert len(await names(client, limit=100)) == count
-        assert len([statement for statement in statements if "FROM item" in statement]) == 3
+
+        assert len(await list_names(user_client, limit=100)) == count
+
+        assert len(statements) == 2  # the items, and their tags
 
 
-class TestUpdate:
-    async def test_only_what_is_sent_changes(self, client: AsyncClient) -> None:
-        item = await add(client, description="blue")
-        answer = await client.patch(f"{ITEMS}/{item['id']}", json={"name": "Cup"})
-        changed = answer.json()
+class TestUpdateItem:
+    async def test_changes_only_submitted_fields(self, user_client: AsyncClient) -> None:
+        item = await create_item(user_client, description="blue")
+
+        response = await user_client.patch(f"{ITEMS_URL}/{item['id']}", json={"name": "Cup"})
+
+        changed = response.json()
         assert changed["updated_at"] > item["updated_at"]
-        assert changed == {**item, "name": "Cup", "updated_at": changed["updated_at"]}
-        assert (await client.get(f"{ITEMS}/{item['id']}")).json() == changed
+        assert changed == item | {"name": "Cup", "updated_at": changed["updated_at"]}
+        assert (await user_client.get(f"{ITEMS_URL}/{item['id']}")).json() == changed
 
-    async def test_null_empties_and_absence_does_not(self, client: AsyncClient) -> None:
-        item = await add(client, description="blue")
-        path = f"{ITEMS}/{item['id']}"
-        assert (await client.patch(path, json={})).json() == item
-        emptied = (await client.patch(path, json={"description": None})).json()
-        assert emptied["description"] is None
-        check_problem(await client.patch(path, json={"name": None}), 422, "VALIDATION_ERROR")
+    async def test_without_fields_changes_nothing(self, user_client: AsyncClient) -> None:
+        item = await create_item(user_client)
 
-    async def test_tags_are_replaced(self, client: AsyncClient) -> None:
-        item = await add(client, tags=["a", "b"])
-        path = f"{ITEMS}/{item['id']}"
-        assert (await client.patch(path, json={"tags": ["c", "b"]})).json()["tags"] == ["b", "c"]
-        assert (await client.get(path)).json()["tags"] == ["b", "c"]
+        assert (await user_client.patch(f"{ITEMS_URL}/{item['id']}", json={})).json() == item
 
-    async def test_a_price_may_at_most_double(self, client: AsyncClient) -> None:
-        item = await add(client, price="5")
-        path = f"{ITEMS}/{item['id']}"
-        answer = await client.patch(path, json={"name": "Gold", "price": "10.01"})
-        check_problem(answer, 400, "BUSINESS_RULE_VIOLATED")
-        assert (await client.get(path)).json() == item
-        assert (await client.patch(path, json={"price": "10"})).status_code == 200
+    async def test_null_clears_description(self, user_client: AsyncClient) -> None:
+        item = await create_item(user_client, description="blue")
 
-    @pytest.mark.parametrize("field", ["id", "sku", "created_at", "is_active", "owner_id"])
-    async def test_other_fields_cannot_be_changed(self, client: AsyncClient, field: str) -> None:
-        item = await add(client)
-        answer = await client.patch(f"{ITEMS}/{item['id']}", json={field: "x"})
-        check_problem(answer, 422, "VALIDATION_ERROR")
+        response = await user_client.patch(f"{ITEMS_URL}/{item['id']}", json={"description": None})
 
-    async def test_no_such_item(self, client: AsyncClient) -> None:
-        answer = await client.patch(f"{ITEMS}/{uuid.uuid4()}", json={})
-        check_problem(answer, 404, "NOT_FOUND")
+        assert response.json()["description"] is None
+
+    async def test_tags_are_replaced_and_change_updated_at(self, user_client: AsyncClient) -> None:
+        item = await create_item(user_client, tags=["a", "b"])
+        path = f"{ITEMS_URL}/{item['id']}"
+
+        changed = (await user_client.patch(path, json={"tags": ["c", "b"]})).json()
+
+        assert changed["tags"] == ["b", "c"]
+        assert changed["updated_at"] > item["updated_at"]
+        assert (await user_client.get(path)).json() == changed
+
+    async def test_price_may_at_most_double(self, user_client: AsyncClient) -> None:
+        item = await create_item(user_client, price="5")
+        path = f"{ITEMS_URL}/{item['id']}"
+
+        response = await user_client.patch(path, json={"name": "Gold", "price": "10.01"})
+
+        check_problem(response, 400, "BUSINESS_RULE_VIOLATED")
+        assert (await user_client.get(path)).json() == item
+        assert (await user_client.patch(path, json={"price": "10"})).status_code == 200
+
+    @pytest.mark.parametrize(
+        "values", [{"name": None}, {"sku": "X"}, {"owner_id": str(uuid.uuid4())}], ids=str
+    )
+    async def test_invalid_field_returns_422(
+        self, user_client: AsyncClient, values: dict[str, Any]
+    ) -> None:
+        item = await create_item(user_client)
+
+        response = await user_client.patch(f"{ITEMS_URL}/{item['id']}", json=values)
+
+        check_problem(response, 422, "VALIDATION_ERROR")
+
+    async def test_unknown_id_returns_404(self, user_client: AsyncClient) -> None:
+        response = await user_client.patch(f"{ITEMS_URL}/{uuid.uuid4()}", json={"name": "Cup"})
+
+        check_problem(response, 404, "NOT_FOUND")
 
 
-class TestDelete:
-    async def test_it_is_gone(self, client: AsyncClient) -> None:
-        item = await add(client)
-        path = f"{ITEMS}/{item['id']}"
-        answer = await client.delete(path)
-        assert (answer.status_code, answer.content) == (204, b"")
-        assert await names(client) == []
+class TestDeleteItem:
+    async def test_deleted_item_is_gone(self, user_client: AsyncClient) -> None:
+        item = await create_item(user_client)
+        path = f"{ITEMS_URL}/{item['id']}"
+
+        response = await user_client.delete(path)
+
+        assert (response.status_code, response.content) == (204, b"")
+        assert await list_names(user_client) == []
         for method in ("GET", "DELETE"):
-            check_problem(await client.request(method, path), 404, "NOT_FOUND")
-
-
-async def test_of_parallel_requests_for_one_sku_one_wins(
-    make_app: Any, connect: Any, own_database_url: str
-) -> None:
-    async with connect(make_app(database_url=own_database_url)) as client:
-        answers = await asyncio.gather(*(client.post(ITEMS, json=MUG) for _ in range(20)))
-    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
+            check_problem(await user_client.request(method, path), 404, "NOT_FOUND")

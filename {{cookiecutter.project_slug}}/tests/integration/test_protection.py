@@ -1,16 +1,14 @@
-"""Every route wants credentials, but for those that are listed here."""
+"""Every route requires authentication, except those that are listed here."""
 
 import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from httpx2 import AsyncClient
 
-from app.main import create_app
 from tests.problems import check_problem
 
 PUBLIC = {
@@ -29,15 +27,11 @@ PUBLIC = {
     # {% endif %}
 }
 
-
-@pytest.fixture
-def client(user_client: AsyncClient) -> AsyncClient:
-    return user_client
-
-
-@pytest.fixture
-def app(make_settings: Any) -> FastAPI:
-    return create_app(make_settings())
+# {% if cookiecutter.auth == "jwt" %}
+HEADER, OTHER_NAMES = "Authorization", ("access_token", "token", "Authorization")
+# {% else %}
+HEADER, OTHER_NAMES = "X-API-Key", ("api_key", "key", "X-API-Key")
+# {% endif %}
 
 
 def list_routes(app: FastAPI) -> Iterator[tuple[str, str]]:
@@ -46,34 +40,29 @@ def list_routes(app: FastAPI) -> Iterator[tuple[str, str]]:
             yield method, route.path_format or ""
 
 
-async def check_protection(app: FastAPI, client: AsyncClient, **credentials: Any) -> None:
+async def check_protection(app: FastAPI, client: AsyncClient, **options: Any) -> None:
+    """Check that every protected route returns 401 with a challenge."""
     protected = [route for route in list_routes(app) if route not in PUBLIC]
     assert protected
     for method, path in protected:
-        concrete = re.sub("{.*?}", str(uuid.uuid4()), path)
-        answer = await client.request(method, concrete, **credentials)
-        check_problem(answer, 401, "NOT_AUTHENTICATED")
-        assert re.fullmatch('[A-Za-z]+ realm="api"', answer.headers["www-authenticate"])
+        url = re.sub("{.*?}", str(uuid.uuid4()), path)
+        response = await client.request(method, url, **options)
+        check_problem(response, 401, "NOT_AUTHENTICATED")
+        assert re.fullmatch('[A-Za-z]+ realm="api"', response.headers["www-authenticate"])
 
 
-async def test_what_is_public_exists(app: FastAPI) -> None:
+def test_public_routes_exist(app: FastAPI) -> None:
     assert set(list_routes(app)) >= PUBLIC
 
 
-async def test_no_other_route_is(app: FastAPI, client: AsyncClient) -> None:
-    client.headers.clear()
+async def test_anonymous_request_returns_401(app: FastAPI, client: AsyncClient) -> None:
     await check_protection(app, client)
 
 
-async def test_credentials_are_not_taken_from_elsewhere(app: FastAPI, client: AsyncClient) -> None:
-    # {% if cookiecutter.auth == "jwt" %}
-    credentials = client.headers["Authorization"].removeprefix("Bearer ")
-    names = ("access_token", "token", "Authorization")
-    # {% else %}
-    credentials = client.headers["X-API-Key"]
-    names = ("api_key", "key", "X-API-Key")
-    # {% endif %}
-    client.headers.clear()
-    for name in names:
+async def test_credentials_outside_of_the_header_return_401(
+    app: FastAPI, client: AsyncClient, user_client: AsyncClient
+) -> None:
+    credentials = user_client.headers[HEADER].removeprefix("Bearer ")
+    for name in OTHER_NAMES:
         await check_protection(app, client, params={name: credentials})
         await check_protection(app, client, headers={"Cookie": f"{name}={credentials}"})

@@ -1,38 +1,78 @@
+"""Tests of the column types, on the database of the test run."""
+
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import StatementError
 
-from app.db.types import UTCDateTime, make_uuid7, new_id
+from app.db.types import UTCDateTime, create_uuid7, new_id
 from app.models import Item
 
-MOMENT = datetime(2026, 7, 1, 12, 30, 15, 123456, tzinfo=timezone(timedelta(hours=2)))
+TIME = datetime(2026, 7, 1, 12, 30, 15, 123456, tzinfo=timezone(timedelta(hours=2)))
 
 
-@pytest.mark.parametrize("make", [make_uuid7, new_id], ids=["ours", "used"])
-def test_a_uuid7_holds_the_time(make: Any) -> None:
-    made = [make() for _ in range(100)]
-    assert {(one.version, one.variant) for one in made} == {(7, uuid.RFC_4122)}
-    assert len(set(made)) == 100
-    moment = datetime.fromtimestamp((made[0].int >> 80) / 1000, UTC)
-    assert abs(datetime.now(UTC) - moment) < timedelta(seconds=5)
+@pytest.mark.parametrize("create", [create_uuid7, new_id], ids=["own", "used"])
+def test_uuid7_contains_the_time(create: Callable[[], uuid.UUID]) -> None:
+    ids = [create() for _ in range(100)]
+
+    assert {(one.version, one.variant) for one in ids} == {(7, uuid.RFC_4122)}
+    assert len(set(ids)) == 100
+    time = datetime.fromtimestamp((ids[0].int >> 80) / 1000, UTC)
+    assert abs(datetime.now(UTC) - time) < timedelta(seconds=5)
 
 
-def test_a_moment_needs_a_time_zone() -> None:
-    with pytest.raises(ValueError, match="time zone"):
-        UTCDateTime().process_bind_param(MOMENT.replace(tzinfo=None), None)  # type: ignore[arg-type]
+class TestUTCDateTime:
+    def test_time_without_zone_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="time zone"):
+            UTCDateTime().process_bind_param(TIME.replace(tzinfo=None), None)  # type: ignore[arg-type]
 
+    async def test_time_is_returned_in_utc(self, app: FastAPI, user_client: AsyncClient) -> None:
+        await user_client.post("/api/v1/items", json={"sku": "A", "name": "a", "price": "1"})
 
-async def test_moments_come_back_equal_and_in_utc(make_app: Any, connect: Any) -> None:
-    app = make_app()
-    async with connect(app) as client:
-        await client.post("/api/v1/items", json={"sku": "A", "name": "a", "price": "1"})
-        async with app.state.sessions.begin() as session:
-            await session.execute(update(Item).values(created_at=MOMENT))
         async with app.state.sessions() as session:
-            item = await session.scalar(select(Item).where(Item.created_at == MOMENT))
-    assert item.created_at == MOMENT
-    assert item.created_at.tzinfo is UTC
-    assert abs(datetime.now(UTC) - item.updated_at) < timedelta(seconds=5)
+            await session.execute(update(Item).values(created_at=TIME))
+            item = await session.scalar(select(Item).where(Item.created_at == TIME))
+
+        assert item.created_at == TIME
+        assert item.created_at.tzinfo is UTC
+
+
+class TestMoney:
+    @pytest.mark.parametrize(
+        ("expression", "expected"),
+        [
+            pytest.param(Item.price * 2, "19.80", id="multiply"),
+            pytest.param(Item.price + Decimal("0.1"), "10.00", id="add"),
+            pytest.param(func.sum(Item.price), "9.95", id="sum"),
+            pytest.param(func.avg(Item.price), "4.98", id="avg"),
+        ],
+    )
+    async def test_arithmetic_is_exact(
+        self, app: FastAPI, user_client: AsyncClient, expression: Any, expected: str
+    ) -> None:
+        for price in ("9.90", "0.05"):
+            body = {"sku": uuid.uuid4().hex.upper(), "name": "a", "price": price}
+            await user_client.post("/api/v1/items", json=body)
+
+        async with app.state.sessions() as session:
+            results = (await session.scalars(select(expression))).all()
+
+        assert Decimal(expected) in results
+
+    def test_multiplication_by_a_fraction_is_refused(self) -> None:
+        with pytest.raises(TypeError, match="multiplied by an integer"):
+            Item.price * Decimal("1.5")
+
+    async def test_more_than_two_decimals_are_refused(
+        self, app: FastAPI, user_client: AsyncClient
+    ) -> None:
+        async with app.state.sessions() as session:
+            with pytest.raises(StatementError, match="at most two decimals"):
+                await session.execute(update(Item).values(price=Decimal("1.999")))

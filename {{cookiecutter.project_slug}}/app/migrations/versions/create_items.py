@@ -5,15 +5,24 @@ from alembic import op
 
 from app.db import types
 
-revision = "0001"
+revision = "create_items"
+# {% if cookiecutter.auth == "none" %}
 down_revision = None
+# {% elif cookiecutter.auth == "jwt" %}
+down_revision = "create_users"
+# {% else %}
+down_revision = "create_api_clients"
+# {% endif %}
 
 
 def upgrade() -> None:
-    """Change the schema."""
+    """Create the tables."""
     op.create_table(
         "items",
         sa.Column("id", sa.Uuid(), nullable=False),
+        # {% if cookiecutter.auth != "none" %}
+        sa.Column("owner_id", sa.Uuid(), nullable=False),
+        # {% endif %}
         sa.Column("sku", sa.String(length=50), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("description", sa.String(length=2000), nullable=True),
@@ -21,16 +30,30 @@ def upgrade() -> None:
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("created_at", types.UTCDateTime(), server_default=types.UTCNow(), nullable=False),
         sa.Column("updated_at", types.UTCDateTime(), server_default=types.UTCNow(), nullable=False),
+        # {% if cookiecutter.auth != "none" %}
+        sa.ForeignKeyConstraint(
+            ["owner_id"],
+            ["{{ cookiecutter.__owners }}.id"],
+            name=op.f("fk_items_owner_id_{{ cookiecutter.__owners }}"),
+            ondelete="CASCADE",
+        ),
+        # {% endif %}
         sa.PrimaryKeyConstraint("id", name=op.f("pk_items")),
-        sa.UniqueConstraint("sku", name=op.f("uq_items_sku")),
         # {% if cookiecutter.database == "mysql" %}
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         # {% endif %}
     )
-    op.create_index(op.f("ix_items_created_at"), "items", ["created_at"])
-    op.create_index(op.f("ix_items_name"), "items", ["name"])
-    op.create_index(op.f("ix_items_price"), "items", ["price"])
+    # {% if cookiecutter.auth == "none" %}
+    filters = ["is_active"]
+    op.create_index("ix_items_sku", "items", ["sku"], unique=True)
+    # {% else %}
+    filters = ["owner_id", "is_active"]
+    op.create_index("ix_items_sku", "items", ["owner_id", "sku"], unique=True)
+    # {% endif %}
+    op.create_index("ix_items_created_at", "items", [*filters, "created_at", "id"])
+    op.create_index("ix_items_name", "items", [*filters, "name", "id"])
+    op.create_index("ix_items_price", "items", [*filters, "price", "id"])
     op.create_table(
         "item_tags",
         sa.Column("item_id", sa.Uuid(), nullable=False),
@@ -48,6 +71,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Change it back."""
+    """Drop the tables."""
     op.drop_table("item_tags")
     op.drop_table("items")

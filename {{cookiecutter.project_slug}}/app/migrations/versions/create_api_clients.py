@@ -1,19 +1,16 @@
-"""Create the clients and their API keys, and give each item an owner.
-
-It fails while there are items, which would belong to nobody.
-"""
+"""Create the API clients and their keys."""
 
 import sqlalchemy as sa
 from alembic import op
 
 from app.db import types
 
-revision = "0002"
-down_revision = "0001"
+revision = "create_api_clients"
+down_revision = None
 
 
 def upgrade() -> None:
-    """Change the schema."""
+    """Create the tables."""
     op.create_table(
         "api_clients",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -27,7 +24,6 @@ def upgrade() -> None:
         mysql_collate="utf8mb4_bin",
         # {% endif %}
     )
-    op.create_index(op.f("ix_api_clients_created_at"), "api_clients", ["created_at"])
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -54,26 +50,9 @@ def upgrade() -> None:
         # {% endif %}
     )
     op.create_index(op.f("ix_api_keys_client_id"), "api_keys", ["client_id"])
-    op.create_index(op.f("ix_api_keys_created_at"), "api_keys", ["created_at"])
-    with op.batch_alter_table("items") as items:
-        items.add_column(sa.Column("owner_id", sa.Uuid(), nullable=False))
-        items.create_foreign_key(
-            op.f("fk_items_owner_id_api_clients"),
-            "api_clients",
-            ["owner_id"],
-            ["id"],
-            ondelete="CASCADE",
-        )
-        items.drop_constraint(op.f("uq_items_sku"), type_="unique")
-        items.create_index(op.f("ix_items_owner_id_items_sku"), ["owner_id", "sku"], unique=True)
 
 
 def downgrade() -> None:
-    """Change it back."""
-    with op.batch_alter_table("items") as items:
-        items.drop_constraint(op.f("fk_items_owner_id_api_clients"), type_="foreignkey")
-        items.drop_index(op.f("ix_items_owner_id_items_sku"))
-        items.create_unique_constraint(op.f("uq_items_sku"), ["sku"])
-        items.drop_column("owner_id")
+    """Drop the tables."""
     op.drop_table("api_keys")
     op.drop_table("api_clients")

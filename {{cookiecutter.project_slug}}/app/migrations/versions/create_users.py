@@ -1,19 +1,16 @@
-"""Create the users and their sessions, and give each item an owner.
-
-It fails while there are items, which would belong to nobody.
-"""
+"""Create the users and their sessions."""
 
 import sqlalchemy as sa
 from alembic import op
 
 from app.db import types
 
-revision = "0002"
-down_revision = "0001"
+revision = "create_users"
+down_revision = None
 
 
 def upgrade() -> None:
-    """Change the schema."""
+    """Create the tables."""
     op.create_table(
         "users",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -31,7 +28,7 @@ def upgrade() -> None:
         mysql_collate="utf8mb4_bin",
         # {% endif %}
     )
-    op.create_index(op.f("ix_users_created_at"), "users", ["created_at"])
+    op.create_index("ix_users_created_at", "users", ["created_at", "id"])
     op.create_table(
         "user_sessions",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -54,24 +51,11 @@ def upgrade() -> None:
         mysql_collate="utf8mb4_bin",
         # {% endif %}
     )
-    op.create_index(op.f("ix_user_sessions_created_at"), "user_sessions", ["created_at"])
     op.create_index(op.f("ix_user_sessions_expires_at"), "user_sessions", ["expires_at"])
     op.create_index(op.f("ix_user_sessions_user_id"), "user_sessions", ["user_id"])
-    with op.batch_alter_table("items") as items:
-        items.add_column(sa.Column("owner_id", sa.Uuid(), nullable=False))
-        items.create_foreign_key(
-            op.f("fk_items_owner_id_users"), "users", ["owner_id"], ["id"], ondelete="CASCADE"
-        )
-        items.drop_constraint(op.f("uq_items_sku"), type_="unique")
-        items.create_index(op.f("ix_items_owner_id_items_sku"), ["owner_id", "sku"], unique=True)
 
 
 def downgrade() -> None:
-    """Change it back."""
-    with op.batch_alter_table("items") as items:
-        items.drop_constraint(op.f("fk_items_owner_id_users"), type_="foreignkey")
-        items.drop_index(op.f("ix_items_owner_id_items_sku"))
-        items.create_unique_constraint(op.f("uq_items_sku"), ["sku"])
-        items.drop_column("owner_id")
+    """Drop the tables."""
     op.drop_table("user_sessions")
     op.drop_table("users")
