@@ -1,11 +1,14 @@
 """The documents say what is."""
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
-from template import ALONE, CHOICES, QUESTIONS, ROOT, Bake, answers_with
+from conftest import Workshop
+from template import ALONE, CHOICES, QUESTIONS, ROOT, RUNNING_PYTHON, Bake, answers_with, run
+from test_run import free_port
 
 # Variables of tools, not of the service.
 OTHER_VARIABLES = {"REDIS_CONF", "TEST_DATABASE_URL", "UV_PYTHON_INSTALL_DIR"}
@@ -117,6 +120,48 @@ def test_settings_in_documents_of_a_project_exist(documented: Path) -> None:
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", read_documents(documented)))
     codes = set(re.findall(r"^\| `([A-Z_]+)` \|", read_documents(documented), re.MULTILINE))
     assert named - settings - codes <= OTHER_VARIABLES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        "modular-jwt-docker-postgresql-yes",
+        "flat-none-docker-none-yes",
+        "flat-api_key-docker-none-yes",
+        "flat-api_key-docker-mysql-yes",
+    ],
+)
+def test_quick_start_of_readme_works(
+    bake: Bake, workshop: Workshop, tmp_path: Path, name: str
+) -> None:
+    project = workshop.copy(bake(**PROJECTS[name]))
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    first, *preparation, requests = re.findall(
+        r"^```sh\n(.*?)^```", readme, re.DOTALL | re.MULTILINE
+    )
+    assert re.findall(r"^make \w+", first, re.MULTILINE) == ["make setup", "make dev"]
+    port = str(free_port())
+    start = f"""
+        set -m
+        make dev >{tmp_path}/log 2>&1 &
+        trap "kill -- -$!" EXIT
+        curl --silent --retry 50 --retry-delay 1 --retry-connrefused http://127.0.0.1:8000/api/v1/health
+    """
+    script = "\n".join(["set -e", "make setup", *preparation, start, requests])
+    (tmp_path / ".curlrc").write_text("fail\nshow-error\n")  # an error response fails the test
+
+    output = run(
+        *("bash", "-c", script.replace(":8000", f":{port}")),
+        cwd=project,
+        CURL_HOME=str(tmp_path),
+        PORT=port,
+        UV_PROJECT_ENVIRONMENT=str(workshop.path / RUNNING_PYTHON),
+        UV_PYTHON=sys.executable,
+    )
+
+    assert '"status":"ok"' in output
+    assert ('"total":1' if "/items" in requests else '"price":"8.65"') in output
 
 
 def test_versions_agree() -> None:
