@@ -1,7 +1,7 @@
-"""The composition root: puts the parts together, and is the only module that knows them all."""
+"""The application factory, the only module that knows every part."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import metadata
 from typing import Any
 
@@ -13,11 +13,7 @@ from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
 # {% if cookiecutter.structure == "modular" %}
-from app import api
-# {% elif cookiecutter.database == "none" %}
-from app import quotes
-# {% else %}
-from app import items
+from app.api import router as resource_router
 # {% endif %}
 # {% if cookiecutter.auth != "none" %}
 from app.auth import get_current_user
@@ -27,11 +23,21 @@ from app.core import docs, health
 from app.core.errors import ERROR_HANDLERS, Problem, document_problems
 from app.core.logging import configure_logging
 from app.core.middleware import RequestMiddleware, list_middleware
-from app.core.rate_limit import RateLimiter
+# {% if cookiecutter.auth == "none" %}
+from app.core.rate_limit import open_rate_limiter
+# {% else %}
+from app.core.redis_rate_limit import open_rate_limiter
+# {% endif %}
 from app.core.settings import DISTRIBUTION
+from app.core.telemetry import load_telemetry_variables
 # {% if cookiecutter.database != "none" %}
 from app.db import errors as db_errors
 from app.db.session import open_database
+# {% endif %}
+# {% if cookiecutter.structure == "flat" and cookiecutter.database == "none" %}
+from app.quotes import router as resource_router
+# {% elif cookiecutter.structure == "flat" %}
+from app.items import router as resource_router
 # {% endif %}
 from app.settings import Settings, load_settings
 
@@ -54,11 +60,10 @@ class Service(FastAPI):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open what must be closed again, and close it."""
+    """Open shared resources at startup and close them at shutdown."""
     settings: Settings = app.state.settings
-    redis_url = str(settings.redis_url.get_secret_value()) if settings.redis_url else None
     async with AsyncExitStack() as stack:
-        limiter = await stack.enter_async_context(aclosing(RateLimiter(DISTRIBUTION, redis_url)))
+        limiter = await stack.enter_async_context(open_rate_limiter(settings))
         app.state.rate_limiter = limiter
         # {% if cookiecutter.database != "none" %}
         await stack.enter_async_context(open_database(app, settings))
@@ -67,17 +72,20 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the application.
+    """Create the application.
 
-    Without `settings` it is the application of this process: it reads the settings and takes over
-    the log. Raises SettingsError.
+    Without `settings`, load them and configure logging and telemetry for the process.
+
+    Raises:
+        SettingsError: A setting is missing or invalid.
     """
     if settings is None:
         settings = load_settings()
+        load_telemetry_variables(Settings)
         configure_logging(settings.log_level, local=settings.environment == "local")
     about = metadata(DISTRIBUTION)
     app = Service(
-        title=DISTRIBUTION,
+        title=DISTRIBUTION.replace("-", " ").title(),
         version=about["Version"],
         description=about["Summary"],
         debug=settings.debug,
@@ -90,8 +98,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         exception_handlers=ERROR_HANDLERS,
         responses={"default": {"model": Problem}},
         generate_unique_id_function=lambda route: route.name,
-        # Not its logs: they hold the messages of exceptions.
-        telemetry={"auto_configure": settings.otel_enabled, "logs": False},
+        # Without log records, which contain the messages of exceptions.
+        telemetry={"auto_configure": True, "logs": False},
     )
     app.state.settings = settings
     app.state.readiness_checks = {}
@@ -99,18 +107,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.exception_handlers.update(db_errors.ERROR_HANDLERS)
     # {% endif %}
     app.include_router(health.router, prefix=health.API_PREFIX)
-    # {% if cookiecutter.structure == "modular" %}
-    resources = api.router
-    # {% elif cookiecutter.database == "none" %}
-    resources = quotes.router
-    # {% else %}
-    resources = items.router
-    # {% endif %}
     # {% if cookiecutter.auth == "none" %}
-    app.include_router(resources, prefix=health.API_PREFIX)
+    app.include_router(resource_router, prefix=health.API_PREFIX)
     # {% else %}
-    known_callers = [Depends(get_current_user)]
-    app.include_router(resources, prefix=health.API_PREFIX, dependencies=known_callers)
+    app.include_router(
+        resource_router, prefix=health.API_PREFIX, dependencies=[Depends(get_current_user)]
+    )
     app.include_router(auth_router)
     # {% endif %}
     if settings.docs_enabled:

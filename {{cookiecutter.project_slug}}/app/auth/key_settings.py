@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
+from app.core.redis_rate_limit import RedisSettings
 # {% if cookiecutter.database == "none" %}
-from app.core.settings import PLACEHOLDER, CommaSeparated, CoreSettings
+from app.core.settings import PLACEHOLDER, CommaSeparated
 
 KeyEntry = Annotated[
     str,
@@ -18,11 +19,11 @@ KeyEntry = Annotated[
     ),
 ]
 # {% else %}
-from app.core.settings import PLACEHOLDER, CoreSettings
+from app.core.settings import PLACEHOLDER
 # {% endif %}
 
 
-class AuthSettings(CoreSettings):
+class AuthSettings(RedisSettings):
     """Settings of API keys."""
 
     secret_key: SecretStr | None = Field(
@@ -38,10 +39,8 @@ class AuthSettings(CoreSettings):
     # {% endif %}
 
     def find_unsafe_values(self) -> Iterator[str]:
-        """Yield a message for each value that this environment must not have."""
+        """Yield a message for each value that staging and production must not have."""
         yield from super().find_unsafe_values()
-        if self.environment != "production":
-            return
         secret_key = self.secret_key.get_secret_value() if self.secret_key else ""
         is_guessable = len(secret_key) < 32 or len(set(secret_key)) < 5
         if is_guessable or PLACEHOLDER.search(secret_key):

@@ -8,14 +8,15 @@ from pydantic import Field, PlainValidator, Secret
 
 from app.auth.passwords import MIN_LENGTH
 from app.auth.rsa_keys import parse_private_key, parse_public_key, read_private_key
-from app.core.settings import DISTRIBUTION, CommaSeparated, CoreSettings
+from app.core.redis_rate_limit import RedisSettings
+from app.core.settings import DISTRIBUTION, CommaSeparated
 
 PrivateKey = Secret[Annotated[RSAPrivateKey, PlainValidator(parse_private_key)]]
 PrivateKeyFile = Secret[Annotated[RSAPrivateKey, PlainValidator(read_private_key)]]
 PublicKey = Annotated[RSAPublicKey, PlainValidator(parse_public_key)]
 
 
-class AuthSettings(CoreSettings):
+class AuthSettings(RedisSettings):
     """Settings of users, sessions and tokens."""
 
     replicas: int = Field(default=1, ge=1, description="Number of instances that run side by side.")
@@ -68,10 +69,8 @@ class AuthSettings(CoreSettings):
         return key.get_secret_value() if key else None
 
     def find_unsafe_values(self) -> Iterator[str]:
-        """Yield a message for each value that this environment must not have."""
+        """Yield a message for each value that staging and production must not have."""
         yield from super().find_unsafe_values()
-        if self.environment != "production":
-            return
         counts_alone = not self.redis_url and not self.gateway_throttles
         if counts_alone and max(self.workers, self.replicas) > 1:
             yield "REDIS_URL: must be set for several workers or replicas, unless GATEWAY_THROTTLES"

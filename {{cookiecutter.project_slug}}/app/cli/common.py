@@ -1,4 +1,4 @@
-"""What every command needs: settings, logging and error exits."""
+"""Functions that several commands use."""
 
 import sys
 from typing import Never
@@ -15,13 +15,13 @@ def prepare() -> Settings:
     try:
         settings = load_settings()
     except SettingsError as error:
-        refuse(str(error))
+        fail(str(error))
     configure_logging(settings.log_level, local=settings.environment == "local")
     return settings
 
 
-def refuse(reason: str) -> Never:
+def fail(reason: str, event: str = "invalid_settings") -> Never:
     """Log the reason in one line and exit with status 1."""
     configure_logging()
-    get_logger("app.cli").critical("invalid_settings", reason=reason)
+    get_logger("app.cli").critical(event, reason=reason)
     sys.exit(1)

@@ -1,37 +1,34 @@
-"""Rate limits: one for all requests of a client, and a piece to limit anything else.
-
-Counts live in Redis when there is `REDIS_URL`, else in each process. While Redis does not answer,
-each process counts for itself: the service stays up and stays guarded, only less exactly, and one
-warning every 30 seconds says so.
-"""
+"""Rate limits, counted in the memory of the process."""
 
 import math
 import time
+# {% if cookiecutter.auth == "none" %}
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+# {% endif %}
 from ipaddress import IPv6Address, ip_address
-from typing import Annotated, Any, Never
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from limits.errors import StorageError
-from redis.asyncio import ConnectionPool
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
-from structlog import get_logger
 
 from app.core.errors import RateLimitedError
 from app.core.health import is_probe
+# {% if cookiecutter.auth == "none" %}
+from app.core.settings import CoreSettings
+# {% endif %}
 
-REDIS_TIMEOUT = 0.5  # seconds
-REDIS_PAUSE_SECONDS = 30
 
-
-def get_client_network(request: Request) -> str:
+def get_client_network(connection: HTTPConnection) -> str:
     """Return the client's IPv4 address, or the /64 network of its IPv6 address.
 
     A host with IPv6 can use any address of its /64 network.
     """
-    host = request.client.host if request.client else ""
+    host = connection.client.host if connection.client else ""
     try:
         address = ip_address(host)
     except ValueError:
@@ -42,59 +39,50 @@ def get_client_network(request: Request) -> str:
 
 
 class RateLimiter:
-    """Counts hits by key, in Redis if it has a URL and Redis answers, under the service's name."""
+    """Counts hits of a key within a time window."""
 
-    def __init__(self, service: str, redis_url: str | None = None) -> None:
-        self.local = self.shared = FixedWindowRateLimiter(MemoryStorage())
-        self.paused_until = 0.0
-        self.pool: ConnectionPool | None = None
-        if redis_url:
-            self.pool = ConnectionPool.from_url(
-                redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
-            )
-            options: dict[str, Any] = {"implementation": "redispy", "connection_pool": self.pool}
-            storage = RedisStorage(
-                f"async+{redis_url}", wrap_exceptions=True, key_prefix=service, **options
-            )
-            self.shared = FixedWindowRateLimiter(storage)
+    def __init__(self) -> None:
+        self.local = FixedWindowRateLimiter(MemoryStorage())
 
     async def hit(self, key: str, limit: RateLimitItem) -> None:
-        """Count one hit of `key`; RateLimitedError with the seconds to wait if over `limit`."""
-        if not await self._do("hit", limit, key):
-            await self._refuse(limit, key)
+        """Count one hit.
+
+        Raises:
+            RateLimitedError: The key is over the limit.
+        """
+        if not await self.run("hit", limit, key):
+            await self.reject(key, limit)
 
     # {% if cookiecutter.auth == "jwt" %}
     async def release(self, key: str, limit: RateLimitItem) -> None:
-        """Take back one hit of `key`."""
-        await self._do("hit", limit, key, cost=-1)
+        """Take one hit back."""
+        await self.run("hit", limit, key, cost=-1)
 
     async def clear(self, key: str, limit: RateLimitItem) -> None:
-        """Forget the hits of `key`."""
-        await self._do("clear", limit, key)
+        """Forget the hits of a key."""
+        await self.run("clear", limit, key)
 
     # {% endif %}
-    async def _refuse(self, limit: RateLimitItem, key: str) -> Never:
-        window = await self._do("get_window_stats", limit, key)
+    async def reject(self, key: str, limit: RateLimitItem) -> None:
+        """Raise RateLimitedError with the seconds until the window ends."""
+        window = await self.run("get_window_stats", limit, key)
         raise RateLimitedError(max(1, math.ceil(window.reset_time - time.time())))
 
-    async def _do(self, operation: str, limit: RateLimitItem, key: str, **options: int) -> Any:  # noqa: ANN401
-        if time.monotonic() >= self.paused_until:
-            try:
-                return await getattr(self.shared, operation)(limit, key, **options)
-            except StorageError as error:
-                self.paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
-                cause = type(error.storage_error).__name__
-                get_logger("app.rate_limit").warning("rate_limit_without_redis", error=cause)
-        return await getattr(self.local, operation)(limit, key, **options)
-
-    async def aclose(self) -> None:
-        """Close the connections to Redis."""
-        if self.pool:
-            await self.pool.aclose()
+    async def run(self, operation: str, *args: Any, **options: int) -> Any:  # noqa: ANN401
+        """Call an operation of the strategy."""
+        return await getattr(self.local, operation)(*args, **options)
 
 
+# {% if cookiecutter.auth == "none" %}
+@asynccontextmanager
+async def open_rate_limiter(_settings: CoreSettings) -> AsyncIterator[RateLimiter]:
+    """Yield the rate limiter."""
+    yield RateLimiter()
+
+
+# {% endif %}
 async def get_rate_limiter(request: Request) -> RateLimiter:
-    """Return the application's rate limiter."""
+    """Return the rate limiter of the application."""
     limiter: RateLimiter = request.app.state.rate_limiter
     return limiter
 
@@ -116,6 +104,6 @@ class RateLimitMiddleware:
             RateLimitedError: The client is over the limit.
         """
         if scope["type"] != "lifespan" and not is_probe(scope):
-            client_ip = scope["client"][0] if scope["client"] else None
-            await scope["app"].state.rate_limiter.hit(f"client:{client_ip}", self.limit)
+            key = f"client:{get_client_network(HTTPConnection(scope))}"
+            await scope["app"].state.rate_limiter.hit(key, self.limit)
         await self.app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Settings of the HTTP service; the other parts add theirs in `app.settings`."""
+"""Settings of the HTTP service. `app.settings` combines them with those of the other parts."""
 
 import json
 import re
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, IPvAnyNetwork, RedisDsn, Secret, model_validator
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DISTRIBUTION = "{{ cookiecutter.project_slug }}"
-PLACEHOLDER = re.compile(r"change.?(me|this)|placeholder|:(secret|password)@", re.IGNORECASE)
+PLACEHOLDER = re.compile(
+    r"(?<![a-z])change[-_ ]?(me|this)(?![a-z])|placeholder|:(secret|password)@", re.IGNORECASE
+)
 
 T = TypeVar("T")
 
@@ -28,6 +30,7 @@ def split_items(value: object) -> object:
 CommaSeparated = Annotated[list[T], NoDecode, BeforeValidator(split_items)]
 HostName = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])$")]
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[a-z0-9.\[\]:-]+)$")]
+RootPath = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")]
 
 
 class CoreSettings(BaseSettings):
@@ -37,8 +40,9 @@ class CoreSettings(BaseSettings):
         env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
 
-    environment: Literal["local", "test", "production"] = Field(
-        default="local", description="Where the service runs. Production refuses unsafe values."
+    environment: Literal["local", "test", "staging", "production"] = Field(
+        default="local",
+        description="Where the service runs. Staging and production refuse unsafe values.",
     )
     debug: bool = Field(
         default=False, description="Send tracebacks to the client. Only with ENVIRONMENT=local."
@@ -47,8 +51,8 @@ class CoreSettings(BaseSettings):
         default="INFO", description="The lowest level that is logged."
     )
     docs_enabled: bool = Field(
-        default_factory=lambda known: known["environment"] != "production",
-        description="Serve /docs, /redoc and /openapi.json. Default: not in production.",
+        default_factory=lambda known: known["environment"] in ("local", "test"),
+        description="Serve /docs, /redoc and /openapi.json. Default: only locally and in tests.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")
@@ -58,6 +62,9 @@ class CoreSettings(BaseSettings):
         ge=1,
         le=3600,
         description="Seconds that requests in flight have to finish after SIGTERM.",
+    )
+    root_path: RootPath = Field(
+        default="", description="Path prefix that a proxy removes, such as /orders."
     )
     allowed_hosts: CommaSeparated[HostName] = Field(
         default=["localhost", "127.0.0.1", "[::1]"],
@@ -75,36 +82,31 @@ class CoreSettings(BaseSettings):
     rate_limit_per_minute: int = Field(
         default=0, ge=0, description="Requests per minute and client address; 0 is unlimited."
     )
-    redis_url: Secret[RedisDsn] | None = Field(
-        default=None,
-        description="Redis for shared rate limits. Default: each process counts its own requests.",
-    )
-    otel_enabled: bool = Field(
-        default=False, description="Export OpenTelemetry traces and metrics."
-    )
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether the service runs in staging or production."""
+        return self.environment in ("staging", "production")
 
     def find_unsafe_values(self) -> Iterator[str]:
-        """Yield a message for each value that this environment must not have."""
-        if self.debug and self.environment != "local":
-            yield "DEBUG: only with ENVIRONMENT=local"
-        if self.environment != "production":
-            return
+        """Yield a message for each value that staging and production must not have."""
         # The default names the local machine, which is never the host name of production.
         hosts = self.allowed_hosts if "allowed_hosts" in self.model_fields_set else []
         if not hosts or "*" in hosts:
             yield "ALLOWED_HOSTS: must be set, not to *"
         if "*" in self.cors_origins:
             yield "CORS_ORIGINS: must not be *"
-        if self.redis_url and PLACEHOLDER.search(str(self.redis_url.get_secret_value())):
-            yield "REDIS_URL: contains a placeholder"
 
     @model_validator(mode="after")
-    def refuse_unsafe_values(self) -> Self:
+    def reject_unsafe_values(self) -> Self:
         """Report every unsafe value at once (OWASP ASVS 5.0, 13.4).
 
         Raises:
             ValueError: A value is not allowed in this environment.
         """
-        if messages := list(self.find_unsafe_values()):
+        messages = list(self.find_unsafe_values()) if self.is_deployed else []
+        if self.debug and self.environment != "local":
+            messages.insert(0, "DEBUG: only with ENVIRONMENT=local")
+        if messages:
             raise ValueError("; ".join(messages))
         return self

@@ -39,10 +39,8 @@ class DatabaseSettings(CoreSettings):
         return self.database_url.get_secret_value() if self.database_url else LOCAL_DATABASE
 
     def find_unsafe_values(self) -> Iterator[str]:
-        """Yield a message for each value that this environment must not have."""
+        """Yield a message for each value that staging and production must not have."""
         yield from super().find_unsafe_values()
-        if self.environment != "production":
-            return
         if not self.database_url or self.database.get_backend_name() != BACKEND:
             yield f"DATABASE_URL: must be a {BACKEND}:// URL"
         if PLACEHOLDER.search(self.database.render_as_string(hide_password=False)):

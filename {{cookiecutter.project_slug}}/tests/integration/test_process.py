@@ -149,12 +149,13 @@ def test_a_port_in_use_is_logged(start: Start, port: int) -> None:
         taken.bind(("127.0.0.1", port))
         taken.listen()
         status, lines, stderr = finish(start())
-    assert (status, stderr) == (3, "")
-    assert any("address already in use" in line["event"] for line in lines)
+    assert (status, stderr) == (1, "")
+    assert [line["event"] for line in lines] == ["address_unavailable"]
+    assert f"127.0.0.1:{port}: Address already in use. Set PORT" in lines[0]["reason"]
 
 
 def test_an_exception_at_start_is_logged(start: Start) -> None:
-    code = "import app.main; app.main.RateLimiter = None\n" + LAUNCH
+    code = "import app.main; app.main.open_rate_limiter = None\n" + LAUNCH
     status, lines, stderr = finish(start(code))
     assert (status, stderr) == (3, "")
     assert sum("TypeError" in line["event"] for line in lines) == 1
