@@ -10,6 +10,10 @@ from pydantic import Field, SecretStr
 from app.core.redis_rate_limit import RedisSettings
 # {% if cookiecutter.database == "none" %}
 from app.core.settings import PLACEHOLDER, CommaSeparated
+# {% else %}
+from app.core.settings import PLACEHOLDER
+# {% endif %}
+# {% if cookiecutter.database == "none" %}
 
 KeyEntry = Annotated[
     str,
@@ -18,8 +22,6 @@ KeyEntry = Annotated[
         r"/[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9a-f]{64}$"
     ),
 ]
-# {% else %}
-from app.core.settings import PLACEHOLDER
 # {% endif %}
 
 
