@@ -19,17 +19,17 @@ $(BIN)/.installed: pyproject.toml
 demo: setup ## Bake the default project, start it and call it (ONCE=1: then stop)
 	@$(BIN)/python scripts/demo.py $(if $(ONCE),--once)
 
-test: setup ## Bake every combination and run each one's own checks and tests
-	$(BIN)/pytest -n auto --ignore=tests/kits $(ARGS)
+test: setup ## Bake every combination and run its own checks and tests
+	$(BIN)/pytest -n logical --ignore=tests/kits $(ARGS)
 
-kits: setup ## Start projects as in production and attack them
-	$(BIN)/pytest -n auto tests/kits $(ARGS)
+kits: setup ## Run the tests that start projects as in production
+	$(BIN)/pytest -n logical tests/kits $(ARGS)
 
-test-all: test kits ## Both
+test-all: test kits ## Run both
 
-check: setup ## The quick part: the template's sources, hooks, workflows and bakes
+check: setup ## Lint the template and check what is quick to check in the bakes
 	$(BIN)/ruff format --check hooks scripts tests
 	$(BIN)/ruff check hooks scripts tests
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest -n logical -m "not slow" --quick
 
-ci: check ## What the workflow ci.yml runs
+ci: check ## Run what the workflow ci.yml runs

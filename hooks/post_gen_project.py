@@ -134,8 +134,14 @@ KEEP_IF = {
 NEXT_STEPS = """
 Created {{ cookiecutter.project_slug }} with:
 
-  structure={{ cookiecutter.structure }} auth={{ cookiecutter.auth }} deployment={{ cookiecutter.deployment }}
-  database={{ cookiecutter.database }} migrations={{ cookiecutter.migrations }} python_version={{ cookiecutter.python_version }}
+  structure={{ cookiecutter.structure }}
+  auth={{ cookiecutter.auth }}
+  deployment={{ cookiecutter.deployment }}
+  database={{ cookiecutter.database }}
+# {% if cookiecutter.database != "none" %}
+  migrations={{ cookiecutter.migrations }}
+# {% endif %}
+  python_version={{ cookiecutter.python_version }}
 
 Next steps:
 

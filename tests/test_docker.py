@@ -442,7 +442,7 @@ def test_files_are_the_same_in_every_structure(bake: Bake) -> None:
     answers = {key: choices[0] for key, choices in CHOICES.items()} | {"deployment": "docker"}
     owned = ("Dockerfile", ".dockerignore", "compose", "docker/", "docs/docker.md")
     files = [
-        {file: text for file, text in project.texts() if file.startswith(owned)}
+        {file: text for file, text in project.texts if file.startswith(owned)}
         for project in (bake(**answers | {"structure": name}) for name in CHOICES["structure"])
     ]
 

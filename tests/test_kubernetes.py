@@ -337,7 +337,7 @@ def test_files_for_containers_are_those_of_docker(bake: Bake) -> None:
     kubernetes = next(a for a in ANSWERS.values() if a["database"] != "none")
     owned = ("Dockerfile", ".dockerignore", "compose", "docker/", "docs/docker.md", "Makefile")
     files = [
-        {file: text for file, text in bake(**answers).texts() if file.startswith(owned)}
+        {file: text for file, text in bake(**answers).texts if file.startswith(owned)}
         for answers in (kubernetes, kubernetes | {"deployment": "docker"})
     ]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Workshop
 from template import run
 from test_update import copy_of_the_template
+from workshop import Workshop
 
 pytestmark = pytest.mark.slow
 

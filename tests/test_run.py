@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from conftest import Workshop
 from packaging.requirements import Requirement
 from template import ROOT, Bake, default_answers, run
+from workshop import Workshop
 
 pytestmark = pytest.mark.slow
 

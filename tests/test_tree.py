@@ -51,7 +51,7 @@ def test_every_word_of_a_choice_stands_in_its_project(bake: Bake) -> None:
     for option, rows in TRACES.items():
         for choice, words in rows.items():
             project = bake(**answers_with(**{option: choice}))
-            text = "\n".join(f"{file}\n{content}" for file, content in project.texts())
+            text = "\n".join(f"{file}\n{content}" for file, content in project.texts)
             for word in words:
                 assert word in text, f"{option}={choice}: {word}"
 

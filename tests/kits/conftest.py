@@ -12,11 +12,11 @@ import pytest
 
 pytest.register_assert_rewrite("answers", "users")
 
-from conftest import Workshop  # noqa: E402 after the line above
-from servers import fresh_database  # noqa: E402
+from servers import fresh_database  # noqa: E402 after the line above
 from service_process import PRODUCTION, Launch, Service  # noqa: E402
 from template import CACHE, Bake, default_answers, run  # noqa: E402
 from users import auth_settings  # noqa: E402
+from workshop import Workshop  # noqa: E402
 
 FAULTY_APP = Path(__file__).with_name("faulty_app.py")
 

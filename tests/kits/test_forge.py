@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
+from own_servers import own_redis
 from routes import FORM, Request
-from servers import each_database, fresh_database, own_redis
+from servers import each_database, fresh_database
 from service_process import Launch, Service
 from tokens import Token, decode, encode, sign, sign_pss
 from users import (

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 from answers import INTERNALS, Answer
+from own_servers import OwnPostgresql, own_postgresql
 from routes import Request
-from servers import OwnPostgresql, ask, own_postgresql
+from servers import ask
 from service_process import HEALTH, Launch, Service
 from users import LOGOUT, REFRESH, SIGN_UP, User, sign_in
 

@@ -1,0 +1,167 @@
+"""Run a baked project's own commands, in an environment of exactly what it declares.
+
+`own_checks` is the expensive part of the suite, so it runs once for all combinations whose code is
+the same, and it runs in two sizes:
+
+- *in full* (`make ci`): the linters, the tests in memory with coverage, and the tests on the
+  database server. For one structure, with migrations.
+- *in short*: the linters and the tests in memory, without coverage and without the tests that start
+  processes. The resource is the same code in both structures (`test_tree.py` compares them) and all
+  other modules are the same files. Without migrations, the tests that touch the schema also run on
+  the server.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from servers import database_server
+from template import CACHE, CHOICES, Project, interpreter, run, skip
+
+RUNS = CACHE / "runs"
+PROCESS_TESTS = "tests/integration/test_process.py"
+SCHEMA_TESTS = [f"tests/integration/test_{name}.py" for name in ("schema", "database", "items")]
+OPENAPI = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
+
+
+def runs_in_full(project: Project) -> bool:
+    """Return whether the project's own checks run in full."""
+    context = project.context
+    return context["structure"] == CHOICES["structure"][0] and (
+        context["database"] == "none" or context["migrations"] == CHOICES["migrations"][0]
+    )
+
+
+def has_server(project: Project) -> bool:
+    """Return whether the project's database is a server."""
+    return project.context["database"] in ("postgresql", "mysql")
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A folder where projects run; one path and one environment a Python keep the caches warm."""
+
+    path: Path
+
+    def copy(self, project: Project) -> Path:
+        """Return the path of a fresh copy, so that the bake stays as it was made."""
+        copy = self.path / "project"
+        shutil.rmtree(copy, ignore_errors=True)
+        return shutil.copytree(project.path, copy)
+
+    def variables(self, project: Project) -> dict[str, str]:
+        """Return the environment variables for the project's commands."""
+        version = project.context["python_version"]
+        python = interpreter(version)
+        if python is None:
+            missing = f"Python {version} is not installed"
+            # No package registry has this one; the matrix workflow covers it.
+            pytest.skip(missing) if version == "3.14" else skip(missing)
+        environment = self.path / version
+        variables = {
+            "UV_PROJECT_ENVIRONMENT": str(environment),
+            "UV_PYTHON": python,
+            "UV_PYTHON_DOWNLOADS": "never",
+            "MYPY_CACHE_DIR": str(environment / ".mypy_cache"),
+            # This suite already uses every core.
+            "PYTEST_XDIST_AUTO_NUM_WORKERS": "0",
+        }
+        # PostgreSQL comes from the project's own development dependency.
+        if project.context["database"] == "mysql":
+            server = database_server("mysql")
+            variables["TEST_DATABASE_URL"] = f"{server}/test_{self.path.name}"
+        return variables
+
+    def commands(self, project: Project) -> Iterator[tuple[str, ...]]:
+        """Yield the commands of the project's own checks."""
+        if runs_in_full(project):
+            yield ("make", "setup", "ci")
+            return
+        yield ("make", "setup", "lint")
+        yield ("uv", "run", "pytest", f"--ignore={PROCESS_TESTS}")
+        in_first_structure = project.context["structure"] == CHOICES["structure"][0]
+        if in_first_structure and has_server(project):
+            yield ("uv", "run", "python", "-m", "tests.with_database", "pytest", *SCHEMA_TESTS)
+
+    def own_checks(self, project: Project, *targets: str) -> dict[str, Any]:
+        """Run the project's own checks, or only these targets of its Makefile.
+
+        Returns:
+            What the commands printed, the number of tests that passed in each run of pytest, the
+            OpenAPI document, and the packages that the project installs.
+        """
+        variables = self.variables(project)
+        copy = self.copy(project)
+        commands = [("make", *targets)] if targets else self.commands(project)
+        # `uv sync`, which setup runs, removes what the project does not declare.
+        output = "".join(run(*command, cwd=copy, **variables) for command in commands)
+        openapi = run("uv", "run", "python", "-c", OPENAPI, cwd=copy, **variables)
+        return {
+            "output": output,
+            "passed": [int(number) for number in re.findall(r"(\d+) passed", output)],
+            "openapi": json.loads(openapi),
+            "packages": packages_of(copy),
+            "combinations": [],
+        }
+
+    def own_checks_once(self, project: Project, name: str) -> dict[str, Any]:
+        """Return the result of `own_checks`, run once for all projects of equal code."""
+        result_file = RUNS / f"{fingerprint(project)}.json"
+        with FileLock(f"{result_file}.lock"):
+            if result_file.exists():
+                result = json.loads(result_file.read_text())
+            else:
+                result = self.own_checks(project)
+            result["combinations"].append(name)
+            result_file.write_text(json.dumps(result))
+        return result
+
+
+def packages_of(project: Path) -> list[str]:
+    """Return the names of the packages in the project's lock file, without its own."""
+    packages = tomllib.loads((project / "uv.lock").read_text())["package"]
+    return [package["name"] for package in packages if "registry" in package["source"]]
+
+
+def fingerprint(project: Project) -> str:
+    """Return a digest of everything that the project's own checks read."""
+    digest = hashlib.sha256()
+    for file, content in project.texts:
+        text = content
+        if file == "pyproject.toml":
+            settings = tomllib.loads(text)
+            del settings["tool"]["cookiecutter"], settings["project"]["license"]
+            text = json.dumps(settings, sort_keys=True)
+        if file == "Makefile":  # only the commands that the checks run
+            text = run("make", "--just-print", "setup", "ci", cwd=project.path)
+        if file.endswith((".py", ".toml")) or file.startswith((".env", "Makefile")):
+            digest.update(f"{file}\0{text}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def report() -> Iterator[str]:
+    """Yield the lines that sum up the own checks of this run of the suite."""
+    results = [json.loads(path.read_text()) for path in RUNS.glob("*.json")]
+    if results:
+        combinations = sum(len(result["combinations"]) for result in results)
+        tests = sum(sum(result["passed"]) for result in results)
+        yield (
+            f"own checks: {len(results)} runs stand for {combinations} combinations; "
+            f"{tests} generated tests passed"
+        )
+    if (containers := RUNS / "containers.txt").exists():
+        yield containers.read_text().rstrip()
+
+
+def workshop_of(worker: str) -> Workshop:
+    """Return where this worker of the suite runs projects; nested runs borrow the outer one's."""
+    return Workshop(Path(os.environ.get("WORKSHOP", CACHE / "workshops" / worker)))
