@@ -6,9 +6,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import Workshop
 from template import ALONE, CHOICES, QUESTIONS, ROOT, RUNNING_PYTHON, Bake, answers_with, run
 from test_run import free_port
+from workshop import Workshop
 
 # Variables of tools, not of the service.
 OTHER_VARIABLES = {"REDIS_CONF", "TEST_DATABASE_URL", "UV_PYTHON_INSTALL_DIR"}
