@@ -1,7 +1,7 @@
-"""The timing kit: how long a sign-in takes tells nothing, and costs the others nothing (PWD-09).
+"""The duration of a login reveals nothing and delays nobody (PWD-09).
 
-Figures are printed (`pytest -s`). A machine has other things to do, so each measurement may be
-taken twice: a leak is there each time.
+`pytest -s` prints the figures. Other processes may disturb a measurement, so each is repeated once
+before it fails.
 """
 
 import statistics
@@ -42,7 +42,7 @@ def service(launch: Launch) -> Iterator[Service]:
         yield running
 
 
-def test_a_sign_in_that_fails_takes_as_long_whatever_is_wrong(service: Service) -> None:
+def test_failed_logins_take_the_same_time(service: Service) -> None:
     """A-62, AUT-09, PWD-10."""
     known, inactive = sign_up(service), sign_up(service)
     inactive.set("is_active = FALSE")
@@ -56,7 +56,7 @@ def test_a_sign_in_that_fails_takes_as_long_whatever_is_wrong(service: Service) 
     for attempt in range(2):
         times: dict[str, list[float]] = {name: [] for name in cases}
         for number in range(SAMPLES):
-            first = number % len(cases)  # so that none always comes after the same other
+            first = number % len(cases)  # so that no case always follows the same other case
             for name in [*cases, *cases][first : first + len(cases)]:
                 times[name].append(measure(cases[name]))
         medians = {name: statistics.median(taken) for name, taken in times.items()}
@@ -79,7 +79,7 @@ def poll_health(client: Client, times: list[float], is_over: Callable[[], bool])
         time.sleep(0.005)
 
 
-def test_health_does_not_wait_for_sign_ins(launch: Launch) -> None:
+def test_logins_do_not_delay_health(launch: Launch) -> None:
     """A-71, PWD-09: at the default cost."""
     with launch(PASSWORD_HASH_COST="12") as service:  # noqa: S106 no password
         client, user = Client(service), sign_up(service)
@@ -96,10 +96,10 @@ def test_health_does_not_wait_for_sign_ins(launch: Launch) -> None:
                 over.set()
                 polling.result()
             assert {answer.status for answer in answers} == {200}
-            for name, times in (("idle", idle), (f"{LOGINS} sign-ins in flight", busy)):
+            for name, times in (("idle", idle), (f"{LOGINS} logins in flight", busy)):
                 p50, p95, p99 = (f"{one * 1000:.1f}" for one in percentiles(times))
                 print(f"health, {name}: p50 {p50}, p95 {p95}, p99 {p99} ms, n={len(times)}")  # noqa: T201
-            print(f"{LOGINS / seconds:.1f} sign-ins a second")  # noqa: T201
+            print(f"{LOGINS / seconds:.1f} logins a second")  # noqa: T201
             if percentiles(busy)[1] < SLOWEST_HEALTH:
                 return
             assert not attempt, percentiles(busy)

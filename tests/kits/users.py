@@ -28,7 +28,7 @@ LOGOUT, ME = f"{AUTH}/logout", f"{AUTH}/me"
 JWKS = "/.well-known/jwks.json"
 OPENAPI = "/openapi.json"
 # What is asked without credentials, or with others than a token.
-PUBLIC = {"/api/v1/health", "/api/v1/ready", SIGN_UP, LOGIN, REFRESH, JWKS}
+PUBLIC = {"/api/v1/health", "/api/v1/ready", SIGN_UP, LOGIN, REFRESH, LOGOUT, JWKS}
 WRONG_PASSWORD = f"not {PASSWORD}"
 
 addresses = (f"user-{number}@example.com" for number in itertools.count())
@@ -196,6 +196,44 @@ class User(Client):
     def set(self, assignment: str) -> None:
         """Change the user's row by SQL, as in `is_active = FALSE`."""
         self.query(f"UPDATE users SET {assignment} WHERE email = '{self.email}'")
+
+
+# --- Responses
+
+OK = (200, "")
+INVALID_TOKEN = (401, "INVALID_TOKEN")
+NOT_AUTHENTICATED = (401, "NOT_AUTHENTICATED")
+INVALID_CREDENTIALS = (401, "INVALID_CREDENTIALS")
+
+
+def outcome(answer: Answer) -> tuple[int, str]:
+    """Return status and code of a response; answers.py has checked the rest."""
+    return answer.status, answer.json().get("code", "") if answer.status >= 400 else ""
+
+
+def send_token(user: User, token: str, kind: str) -> Answer:
+    """Return the response to an access token or a refresh token."""
+    if kind == "refresh":
+        return Client(user.service).send("POST", REFRESH, {"refresh_token": token})
+    request = Request(target=ME.encode())
+    return user.ask(request.put("Authorization", b"Bearer " + token.encode()))
+
+
+def check_unharmed(user: User, since: int) -> None:
+    """Assert that good tokens still work, and that the log has neither errors nor tokens."""
+    assert user.get_status() == 200
+    for record in user.service.log(since):
+        assert record["level"] in {"info", "warning"}, record
+        assert "Traceback" not in str(record)
+        assert "eyJ" not in str(record), "a token in the log"
+
+
+def check_ended(user: User) -> None:
+    """Assert that neither token works."""
+    for _ in range(2):
+        assert outcome(user.send("GET", ME)) == INVALID_TOKEN
+        assert outcome(user.copy().refresh()) == INVALID_TOKEN
+        assert outcome(user.log_out()) == INVALID_TOKEN
 
 
 def sign_up(service: Service, **values: str) -> User:
