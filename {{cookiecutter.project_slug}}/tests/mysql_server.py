@@ -17,13 +17,15 @@ IMAGE = "mysql:8.4.10"
 CONTAINER_ENVIRONMENT = "MYSQL_ALLOW_EMPTY_PASSWORD=yes"
 CONTAINER_URL = "mysql://root@{address}/test"
 
+# The driver logs the notes of `DROP DATABASE IF EXISTS` as warnings.
+logging.getLogger("asyncmy").setLevel(logging.ERROR)
+
 LOCAL_SERVER = "the MySQL server on 127.0.0.1:3306"
 LOCAL_URL = "mysql://root@127.0.0.1:3306/test"
 
 
 def is_available() -> bool:
     """Return whether a local server accepts `root` without a password."""
-    logging.getLogger("asyncmy").setLevel(logging.ERROR)  # it reports `IF EXISTS`
     try:
         asyncio.run(execute(LOCAL_URL, "SELECT 1"))
     except DBAPIError:
