@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-.PHONY: help setup demo test kits test-all check ci
+.PHONY: help setup demo bench test kits test-all check ci
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ $(BIN)/.installed: pyproject.toml
 
 demo: setup ## Bake the default project, start it and call it (ONCE=1: then stop)
 	@$(BIN)/python scripts/demo.py $(if $(ONCE),--once)
+
+bench: setup ## Compare the default project with a minimal service (needs wrk and PostgreSQL)
+	@$(BIN)/python scripts/benchmark.py
 
 test: setup ## Bake every combination and run its own checks and tests
 	$(BIN)/pytest -n logical --ignore=tests/kits $(ARGS)
