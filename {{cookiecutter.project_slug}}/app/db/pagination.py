@@ -14,7 +14,7 @@ from app.core.schemas import RequestSchema
 from app.db.base import Record
 
 MAX_SKIP = 10_000
-MAX_TOTAL = 10_000
+MAX_TOTAL = 1_000
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
