@@ -19,7 +19,7 @@ $(BIN)/.installed: pyproject.toml
 demo: setup ## Bake the default project, start it and call it (ONCE=1: then stop)
 	@$(BIN)/python scripts/demo.py $(if $(ONCE),--once)
 
-bench: setup ## Compare the default project with a minimal service (needs wrk and PostgreSQL)
+bench: setup ## Compare the default project with a minimal service (needs wrk)
 	@$(BIN)/python scripts/benchmark.py
 
 test: setup ## Bake every combination and run its own checks and tests

