@@ -1,6 +1,7 @@
 """A project as its owner runs it: the demo, plain pip, the exported requirements."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -22,15 +23,22 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def test_demo_bakes_starts_and_calls_the_default_project() -> None:
-    output = run(
-        sys.executable, ROOT / "scripts" / "demo.py", "--once", cwd=ROOT, PORT=str(free_port())
-    )
+def test_demo_serves_the_default_project_and_keeps_edits(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    demo = (sys.executable, ROOT / "scripts" / "demo.py", "--once", "--folder", folder)
+
+    output = run(*demo, cwd=ROOT, PORT=str(free_port()))
 
     assert "GET /api/v1/health 200" in output
     assert "POST /api/v1/items 201" in output
     assert '"total":1' in output
-    assert "works" in output
+    assert re.search(r"log in as \S+@example\.com with the password \S+", output)
+    assert "Next steps" not in output
+    assert (folder / "server.log").read_text()
+    readme = folder / "my-service" / "README.md"
+    readme.write_text("edited")
+    run(*demo, cwd=ROOT, PORT=str(free_port()))
+    assert readme.read_text() == "edited"
 
 
 def test_project_installs_and_serves_with_plain_pip(
