@@ -1,22 +1,22 @@
-# Needs Python 3.11 or newer and make; everything else is installed into .venv.
+# Requires Python 3.11 or later and make. Everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: help setup demo bench test kits test-all check ci
 
-help: ## Show the targets
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
 
 setup: $(BIN)/.installed ## Install the tools into .venv
 
 $(BIN)/.installed: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Error: Python 3.11 or later is required. Run: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.13.9'
 	$(BIN)/uv pip install --quiet --group dev
 	@touch $@
 
-demo: setup ## Bake the default project, start it and call it (ONCE=1: then stop)
+demo: setup ## Bake the default project, start it and call it (ONCE=1 stops then, PORT=8001 changes the port)
 	@$(BIN)/python scripts/demo.py $(if $(ONCE),--once)
 
 bench: setup ## Compare the default project with a minimal service (needs wrk)

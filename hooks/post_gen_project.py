@@ -1,7 +1,7 @@
-"""Delete what the answers did not choose, then print what to do next.
+"""Delete the files of the options that were not chosen, then print the next steps.
 
-KEEP_IF is the one list of which file belongs to which option: a path that is not named belongs
-to every project. Nothing is installed, downloaded or committed here.
+KEEP_IF is the only list of which file belongs to which option. A path that is not listed belongs to
+every project. The hook installs, downloads and commits nothing.
 """
 
 import os
@@ -177,7 +177,7 @@ def remove(path):
 
 
 for path, keep in KEEP_IF.items():
-    # What is inside a folder that is gone is gone already.
+    # A folder may already be deleted, with its files.
     if not keep and os.path.exists(path):
         remove(path)
 print(NEXT_STEPS)

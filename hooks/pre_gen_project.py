@@ -1,8 +1,8 @@
 """Refuse answers that cannot give a working project, before a file is written.
 
-Each refusal is one line on stderr that says what to do, and exit code 1; cookiecutter then
-removes the folder it had made. Only `sys` and `keyword` are imported: a hook's imports are paid
-for at every bake.
+Each refusal is one line on stderr that says what to do, with exit status 1. Cookiecutter then
+removes the folder that it created. Imports are kept to a minimum, because a hook starts a new
+interpreter.
 """
 
 import keyword
@@ -22,7 +22,7 @@ ANSWERS = {
     "auth": "{{ cookiecutter.auth }}",
     "deployment": "{{ cookiecutter.deployment }}",
 }
-# Answers that cannot go together, and what to choose instead.
+# Combinations that cannot work, and what to choose instead.
 REFUSED = [
     (
         {"database": "none", "auth": "jwt"},
@@ -48,10 +48,9 @@ REFUSED = [
 
 SLUG_LENGTH = 63
 SLUG_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
-# Rendered again by `cruft update`, where they would be code.
+# `cruft update` renders the answers again, where this would be code.
 TEMPLATE_SYNTAX = ("{" * 2, "{%", "{#")
-# What a generated project installs, itself or through another package: a project of that name
-# would depend on itself.
+# The packages that a generated project installs: a project of that name would depend on itself.
 PACKAGES = frozenset(
     """
     aiosqlite alembic annotated-doc annotated-types anyio ast-serialize async-timeout asyncmy
@@ -71,12 +70,12 @@ PACKAGES = frozenset(
 
 
 def is_control(char):
-    """Tell whether TOML and YAML refuse the character; white space becomes a blank."""
+    """Return whether TOML and YAML refuse the character. White space becomes a space."""
     return (char < " " or "\x7f" <= char <= "\x9f") and not char.isspace()
 
 
 def problems():
-    """Yield what is wrong with the answers, a sentence each."""
+    """Yield one sentence for each problem of the answers."""
     if (
         not 0 < len(SLUG) <= SLUG_LENGTH
         or set(SLUG) - set(SLUG_CHARACTERS)
@@ -88,12 +87,12 @@ def problems():
             "a-z, 0-9 and hyphens, with a letter or digit at both ends."
         )
     elif keyword.iskeyword(SLUG) or SLUG in sys.stdlib_module_names:
-        yield f"project_slug {SLUG!a} is a word of Python's own: choose another name."
+        yield f"project_slug {SLUG!a} is a Python keyword or standard module: choose another name."
     elif SLUG in PACKAGES:
         yield f"project_slug {SLUG!a} is a package that the project installs: choose another name."
     for key, text in TEXTS.items():
         if not text.strip():
-            yield f"{key} is empty: give it some text."
+            yield f"{key} is empty: enter some text."
         elif any(is_control(char) for char in text):
             yield f"{key} contains a control character: remove it."
         elif any(syntax in text for syntax in TEMPLATE_SYNTAX):

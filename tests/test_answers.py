@@ -1,4 +1,4 @@
-"""What people answer: hostile text works, impossible answers are refused in one plain line."""
+"""Answers: hostile text gives a working project, impossible answers are refused in one line."""
 
 import ast
 import re
@@ -91,8 +91,8 @@ REFUSED = {
     "slug of 64 characters": ({"project_slug": "x" * 64}, "RFC 1123"),
     "slug with a quote": ({"project_slug": 'x"y'}, "RFC 1123"),
     "slug with a newline": ({"project_slug": "x\ny"}, "RFC 1123"),
-    "slug that is a keyword": ({"project_slug": "class"}, "Python's own"),
-    "slug that is a standard module": ({"project_slug": "json"}, "Python's own"),
+    "slug that is a keyword": ({"project_slug": "class"}, "Python keyword"),
+    "slug that is a standard module": ({"project_slug": "json"}, "Python keyword"),
     "slug that is a dependency": ({"project_slug": "fastapi"}, "installs"),
     "name that is a dependency": ({"project_name": "FastAPI"}, "installs"),
     "empty name": ({"project_name": " "}, "empty"),

@@ -21,14 +21,14 @@ from app.db.url import parse_database_url
 from app.models import Base
 from app.settings import Settings
 
-# Where one connects to make another database.
+# The database to connect to for creating another one.
 # {% if cookiecutter.database == "postgresql" %}
 MAINTENANCE = "postgres"
 # {% else %}
 MAINTENANCE = None
 # {% endif %}
 
-# The statements that make the schema. Migrations take twenty times as long.
+# The statements that create the schema. Running the migrations takes twenty times as long.
 dump: list[str] = []
 
 
@@ -48,7 +48,7 @@ def own_database_url(tmp_path: Path) -> Iterator[str]:
 
 @contextmanager
 def make_test_database(file: Path | None = None) -> Iterator[str]:
-    """Give the URL of a new database, and remove it at the end; without a server in `file`."""
+    """Yield the URL of a new database, and drop it. Without a server, it is `file` or in memory."""
     url = parse_database_url(os.environ.get("TEST_DATABASE_URL", "sqlite://"))
     if url.get_backend_name() == "sqlite":
         yield f"sqlite:///{file}" if file else "sqlite://"
@@ -64,7 +64,7 @@ def make_test_database(file: Path | None = None) -> Iterator[str]:
 
 
 async def prepare_schema(engine: AsyncEngine) -> None:
-    """Bring the schema up to date; in memory by a copy of what the first time has made."""
+    """Bring the schema up to date. In memory, copy the schema that the first test created."""
     if engine.url.database:
         await upgrade(engine)
         return
