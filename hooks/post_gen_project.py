@@ -18,6 +18,7 @@ DEPLOYMENT = "{{ cookiecutter.deployment }}"
 KUBERNETES = DEPLOYMENT == "kubernetes"
 SYSTEMD = DEPLOYMENT == "systemd"
 SUPERVISORD = DEPLOYMENT == "supervisord"
+VERCEL = DEPLOYMENT == "vercel"
 DOCKER = KUBERNETES or DEPLOYMENT == "docker"
 
 KEEP_IF = {
@@ -83,14 +84,20 @@ KEEP_IF = {
     "docker/mysql.sh": DATABASE == "mysql",
     "docker/sqlite.sh": DATABASE == "sqlite",
     "docs/docker.md": DOCKER,
-    "deploy": DEPLOYMENT not in {"docker", "none"},
+    "deploy": KUBERNETES or SYSTEMD or SUPERVISORD,
     "deploy/kubernetes": KUBERNETES,
+    "deploy/kubernetes/components/redis": AUTH != "none",
     "deploy/nginx.conf": SYSTEMD or SUPERVISORD,
     "deploy/supervisord": SUPERVISORD,
     "deploy/systemd": SYSTEMD,
     "docs/kubernetes.md": KUBERNETES,
     "docs/supervisord.md": SUPERVISORD,
     "docs/systemd.md": SYSTEMD,
+    "docs/vercel.md": VERCEL,
+    ".vercelignore": VERCEL,
+    "index.py": VERCEL,
+    "vercel.json": VERCEL,
+    "tests/integration/test_vercel.py": VERCEL,
     "tests/databases.py": SQL,
     "tests/with_database.py": SERVER,
     "tests/postgresql_server.py": DATABASE == "postgresql",

@@ -44,6 +44,11 @@ REFUSED = [
         "deployment=kubernetes replaces pods one by one, so that schema changes must suit both "
         "versions: choose migrations=yes, or deployment=docker.",
     ),
+    (
+        {"deployment": "vercel", "database": "sqlite"},
+        "deployment=vercel has no disk for a SQLite file: choose database=postgresql, mysql or none, "
+        "or deployment=docker.",
+    ),
 ]
 
 SLUG_LENGTH = 63

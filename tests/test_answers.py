@@ -103,6 +103,7 @@ REFUSED = {
     "jwt without a database": ({"auth": "jwt", "database": "none"}, "choose"),
     "kubernetes with sqlite": ({"deployment": "kubernetes", "database": "sqlite"}, "choose"),
     "kubernetes without migrations": ({"deployment": "kubernetes", "migrations": "no"}, "choose"),
+    "vercel with sqlite": ({"deployment": "vercel", "database": "sqlite"}, "choose"),
     "block syntax": ({"description": "a {% raw %}"}, "template syntax"),
     "comment syntax": ({"author_name": "{# x"}, "template syntax"),
     "expression from a block": ({"author_email": "{{ '{' ~ '{' }} x"}, "template syntax"),

@@ -308,11 +308,12 @@ def test_only_the_service_is_published_and_on_loopback(containers: Containers) -
 
 
 def test_service_starts_after_what_it_needs_is_healthy(containers: Containers) -> None:
-    database = containers.project.context["database"]
-    servers = {database, "redis"} & {"postgresql", "mysql", "redis"}
+    context = containers.project.context
+    servers = {context["database"]} & {"postgresql", "mysql"}
+    servers |= {"redis"} if context["auth"] != "none" else set()
 
     assert containers.services.keys() == servers | {"api"}
-    assert containers.services["api"]["depends_on"] == {
+    assert containers.services["api"].get("depends_on", {}) == {
         name: {"condition": "service_healthy"} for name in servers
     }
 
@@ -373,7 +374,7 @@ def secrets_of(folder: Path) -> dict[str, str]:
 
 
 def test_secrets_are_made_once_and_are_those_of_compose(containers: Containers, copy: Path) -> None:
-    declared = {f"secrets/{name}" for name in containers.compose["secrets"]}
+    declared = {f"secrets/{name}" for name in containers.compose.get("secrets", {})}
     mounted = {name for s in containers.services.values() for name in s.get("secrets", [])}
 
     first = run("make", "secrets", cwd=copy)
@@ -382,13 +383,13 @@ def test_secrets_are_made_once_and_are_those_of_compose(containers: Containers, 
 
     assert {f"secrets/{name}" for name in made} == declared
     assert mounted == made.keys()
-    assert {s["file"] for s in containers.compose["secrets"].values()} == declared
-    assert first.count(": made") == len(made)
+    assert {s["file"] for s in containers.compose.get("secrets", {}).values()} == declared
+    assert first.count(": created") == len(made)
     assert not again
     assert secrets_of(copy) == made
     # Containers read the files as users that this machine does not have.
     assert (copy / "secrets").stat().st_mode & 0o777 == 0o700
-    assert {(copy / "secrets" / name).stat().st_mode & 0o777 for name in made} == {0o644}
+    assert {(copy / "secrets" / name).stat().st_mode & 0o777 for name in made} <= {0o644}
     for name, secret in made.items():
         assert "PRIVATE KEY" in secret or re.search(r"[0-9a-f]{48}", secret), name
 
@@ -402,7 +403,7 @@ def test_secrets_that_are_there_are_kept_and_used(copy: Path) -> None:
 
     run("make", "secrets", cwd=copy)
 
-    assert derived
+    assert bool(derived) == bool(before)
     assert secrets_of(copy) == before
 
 

@@ -155,7 +155,8 @@ def test_settings_and_secrets_are_variables_of_the_service(folder: Path) -> None
 
     for overlay in OVERLAYS:
         rendered = resources(folder, overlay)
-        given = {*rendered["ConfigMap/settings"]["data"], *rendered["Secret/secrets"]["data"]}
+        given = {*rendered["ConfigMap/settings"]["data"]}
+        given |= {*rendered["Secret/secrets"].get("data", {})}
         assert given <= known | {"REDIS_CONF"}
         assert "ALLOWED_HOSTS" in given
 
@@ -213,6 +214,9 @@ def test_manifests_hold_no_secret(bake: Bake) -> None:
 
 
 def test_redis_reads_its_password_from_the_secret(folder: Path) -> None:
+    if not (folder / "deploy/kubernetes/components/redis").exists():
+        assert not (folder / "app" / "auth").exists()
+        return
     secrets = resources(folder, "everything")["Secret/secrets"]["data"]
     (volume,) = [
         v
@@ -277,7 +281,7 @@ def test_services_and_policies_select_pods_and_ports_that_exist(folder: Path) ->
     ports = {p["name"] for pod in pods for c in pod["spec"]["containers"] for p in c["ports"]}
 
     services = [r for r in rendered.values() if r["kind"] == "Service"]
-    assert len(services) == 2
+    assert len(services) == len(pods)
     for service in services:
         wanted = service["spec"]["selector"].items()
         assert [p for p in pods if wanted <= p["metadata"]["labels"].items()], service

@@ -1,5 +1,5 @@
 #!/bin/sh
-# backup: dump the database into backups/. restore FILE: put a dump in its place.
+# backup: dump the database into backups/. restore FILE: replace the database with that file.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -8,7 +8,7 @@ compose() {
   ${COMPOSE:-docker compose} "$@"
 }
 
-database() { # run a program beside the server, which trusts its own machine
+database() { # run a client in the container, which needs no password
   compose exec -T postgresql "$@"
 }
 
@@ -23,7 +23,7 @@ backup)
   ;;
 restore)
   [ -f "${2:-}" ] || { echo "no such file: '${2:-}'. Name one: make restore FILE=backups/..." >&2; exit 1; }
-  # Beside the present one first, which a bad file so leaves as it is.
+  # Into a second database first, so that a damaged file changes nothing.
   database dropdb --username=app --if-exists restored
   database createdb --username=app --template=template0 restored
   database pg_restore --username=app --dbname=restored --exit-on-error < "$2"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# backup: copy the database into backups/. restore FILE: put a copy in its place.
+# backup: copy the database into backups/. restore FILE: replace the database with that file.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ backup)
   umask 077
   mkdir -p backups
   file="backups/$(date -u +%Y%m%dT%H%M%SZ).db"
-  # SQLite's own copy is of one state, whoever writes meanwhile.
+  # SQLite's backup is consistent while others write.
   compose exec -T api python -c '
 import shutil, sqlite3, sys, tempfile
 with tempfile.NamedTemporaryFile(dir="/var/lib/app") as copy:
@@ -28,7 +28,7 @@ with tempfile.NamedTemporaryFile(dir="/var/lib/app") as copy:
 restore)
   [ -f "${2:-}" ] || { echo "no such file: '${2:-}'. Name one: make restore FILE=backups/..." >&2; exit 1; }
   compose stop api
-  # In one transaction, which a bad file so leaves undone.
+  # In one transaction, which a damaged file rolls back.
   compose run --rm -T --no-deps --entrypoint python api -c '
 import os, shutil, sqlite3, sys, tempfile
 with tempfile.NamedTemporaryFile(dir="/var/lib/app") as copy:
@@ -38,7 +38,7 @@ with tempfile.NamedTemporaryFile(dir="/var/lib/app") as copy:
     (result,) = source.execute("PRAGMA integrity_check").fetchone()
     (size,) = source.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()
     if result != "ok" or size != os.path.getsize(copy.name):
-        sys.exit("this is no whole copy of a database")
+        sys.exit("this is not a complete copy of a database")
     source.backup(sqlite3.connect("/var/lib/app/app.db"))
 ' < "$2"
   compose start api

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, ExceptionContext, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from structlog import get_logger
 
 # {% if cookiecutter.database == "postgresql" %}
@@ -38,13 +38,16 @@ log = get_logger("app.db")
 
 def create_engine(settings: DatabaseSettings) -> AsyncEngine:
     """Return an engine. It connects when it is first used."""
+    pooling: dict[str, object] = {
+        "pool_size": settings.database_pool_size,
+        "max_overflow": settings.database_max_overflow,
+        "pool_timeout": POOL_TIMEOUT_SECONDS,
+        "pool_recycle": settings.database_pool_recycle,
+    }
+    if not settings.database_pool_size:
+        pooling = {"poolclass": NullPool}
     engine: AsyncEngine = BACKENDS[settings.database.get_backend_name()].create_engine(
-        settings,
-        pool_size=settings.database_pool_size,
-        max_overflow=settings.database_max_overflow,
-        pool_timeout=POOL_TIMEOUT_SECONDS,
-        pool_recycle=settings.database_pool_recycle,
-        hide_parameters=True,
+        settings, hide_parameters=True, **pooling
     )
     event.listen(engine.sync_engine, "do_connect", connect)
     event.listen(engine.sync_engine, "handle_error", translate_network_error)

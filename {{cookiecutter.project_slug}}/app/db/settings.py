@@ -14,18 +14,13 @@ class DatabaseSettings(CoreSettings):
     """Settings of the database connection."""
 
     database_url: Secret[Annotated[URL, PlainValidator(parse_database_url)]] | None = Field(
-        default=None,
-        # {% if cookiecutter.database == "postgresql" %}
-        description="URL of the database, as in postgresql://user:password@localhost:5432/name. "
-        # {% elif cookiecutter.database == "mysql" %}
-        description="URL of the database, as in mysql://user:password@localhost:3306/name. "
-        # {% else %}
-        description="URL of the database, as in sqlite:////var/lib/app/app.db. "
-        # {% endif %}
-        "Default: the SQLite file local.db.",
+        default=None, description="URL of the database. Default: the SQLite file local.db."
     )
     database_pool_size: int = Field(
-        default=10, ge=1, le=1000, description="Connections that each process keeps open."
+        default=10,
+        ge=0,
+        le=1000,
+        description="Connections that each process keeps open; 0 opens one for each request.",
     )
     database_max_overflow: int = Field(
         default=5, ge=0, le=1000, description="Additional connections under load."
