@@ -54,8 +54,9 @@ class Answer:
 
     @property
     def is_of_the_server(self) -> bool:
-        """Whether the HTTP parser gave it, which knows no application (ERR-12)."""
-        return (self.status, self.body) == (400, b"Invalid HTTP request received.")
+        """Whether the HTTP parser sent it, which knows no application (ERR-12)."""
+        own = {(400, b"Invalid HTTP request received."), (431, b"")}
+        return (self.status, self.body) in own
 
 
 class _Connection(io.BytesIO):

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
-pytest.register_assert_rewrite("answers", "users")
+pytest.register_assert_rewrite("answers", "attacks", "users")
 
-from servers import fresh_database  # noqa: E402 after the line above
+from attacks import Attacker  # noqa: E402 after the line above
+from servers import fresh_database  # noqa: E402
 from service_process import PRODUCTION, Launch, Service  # noqa: E402
 from template import CACHE, Bake, default_answers, run  # noqa: E402
 from users import auth_settings  # noqa: E402
@@ -94,3 +95,8 @@ def faulty_service(launch: Launch) -> Iterator[Service]:
     """The service in production, with routes that fail."""
     with launch(faulty=True) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def attacker(service: Service) -> Attacker:
+    return Attacker(service)

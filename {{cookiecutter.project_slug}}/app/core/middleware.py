@@ -145,9 +145,10 @@ def bind_request(scope: Scope) -> bytes:
     headers = scope["headers"]
     match = REQUEST_ID.fullmatch(get_header(headers, b"x-request-id"))
     request_id = match[0] if match else str(uuid.uuid4()).encode()
-    if not match:
-        kept = [header for header in headers if header[0] != b"x-request-id"]
-        scope["headers"] = [*kept, (b"x-request-id", request_id)]
+    scope["headers"] = [item for item in headers if item[0] not in (b"x-request-id", b"origin")]
+    scope["headers"].append((b"x-request-id", request_id))
+    if origin := get_header(headers, b"origin"):  # a repeated one is ignored
+        scope["headers"].append((b"origin", origin))
     bind_contextvars(request_id=request_id.decode())
     if trace := TRACEPARENT.fullmatch(get_header(headers, b"traceparent")):
         bind_contextvars(trace_id=trace[1].decode())
@@ -264,6 +265,7 @@ class ErrorMiddleware:
             response = await handle_error(Request(scope), error)
             await response(scope, receive, send)
         except (Exception, CancelledError) as error:
+            get_current_span().record_exception(error)
             if not has_started and scope["type"] == "http":
                 await respond_to(error, scope)(scope, receive, send)
             raise

@@ -77,7 +77,7 @@ class CoreSettings(BaseSettings):
         default=[], description="Proxies whose X-Forwarded-* headers are trusted."
     )
     max_body_bytes: int = Field(
-        default=1024 * 1024, ge=1, description="Largest accepted request body in bytes."
+        default=256 * 1024, ge=1, description="Largest accepted request body in bytes."
     )
     rate_limit_per_minute: int = Field(
         default=0, ge=0, description="Requests per minute and client address; 0 is unlimited."

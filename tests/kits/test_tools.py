@@ -1,0 +1,139 @@
+"""The tool kit: Sentry, OpenTelemetry, admin pages and streams work in a generated service."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from service_process import Service, free_port
+from template import run, skip
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = Path(__file__).with_name("tools_app.py")
+TELEMETRY = ("opentelemetry-sdk", "opentelemetry-instrumentation-fastapi")
+
+Install = Callable[..., Any]
+Use = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def use(install: Install) -> Use:
+    """Run a function of `tools_app.py` in the project's environment, with further packages."""
+
+    def call(function: str, *packages: str, database: str = "none") -> dict[str, Any]:
+        project, scripts, _ = install(database=database, structure="flat", auth="none")
+        extra = [part for package in ("httpx2", *packages) for part in ("--with", package)]
+        with tempfile.TemporaryDirectory() as folder:
+            output = run(
+                *("uv", "run", "--quiet", "--no-sync", "--project", project, *extra),
+                *("python", SCRIPT, function),
+                cwd=Path(folder),
+                UV_PROJECT_ENVIRONMENT=str(scripts.parent),
+                PYTHONPATH=str(project),
+            )
+        lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+        result: dict[str, Any] = next(line for line in lines if "event" not in line)
+        return result | {"log": [line for line in lines if "event" in line]}
+
+    return call
+
+
+def test_sentry_gets_one_event_with_request_id(use: Use) -> None:
+    result = use("use_sentry", "sentry-sdk")
+
+    expected = {"exception": "KitFaultError", "request_id": result["request_id"]}
+    assert result["events"] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("function", "packages"),
+    [
+        ("use_native_telemetry", TELEMETRY),
+        ("use_instrument_app", TELEMETRY),
+        ("use_zero_code", TELEMETRY),
+        ("use_logfire", ("logfire[fastapi]",)),
+    ],
+)
+def test_opentelemetry_gets_one_span_with_exception_and_request_id(
+    use: Use, function: str, packages: tuple[str, ...]
+) -> None:
+    result = use(function, *packages)
+
+    (span,) = result["spans"]
+    assert (span["exception"], span["request_id"]) == ("KitFaultError", result["request_id"])
+    records = [line for line in result["log"] if line["event"] == "request"]
+    assert [record["trace_id"] for record in records] == [span["trace_id"]]
+
+
+def test_streaming_route_reads_database(use: Use) -> None:
+    result = use("stream_from_database", "httpx2", database="sqlite")
+
+    assert (result["status"], result["text"]) == (200, "1\n2\n")
+
+
+@pytest.fixture(scope="module")
+def html_service(install: Install) -> Iterator[str]:
+    """A service with sqladmin and a frontend; yield its URL."""
+    project, scripts, _ = install(database="sqlite", structure="flat", auth="none")
+    port = free_port()
+    packages = ("--with", "httpx2", "--with", "sqladmin")
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["uv", "run", "--quiet", "--no-sync", "--project", project, *packages]
+        with Service(
+            Path(folder),
+            [*command, "python", SCRIPT, "serve_html"],
+            **os.environ
+            | {
+                "PORT": str(port),
+                "PYTHONPATH": str(project),
+                "UV_PROJECT_ENVIRONMENT": str(scripts.parent),
+            },
+        ) as service:
+            yield service.url
+
+
+def read_page(url: str) -> str:
+    """Return the document of a page after its scripts ran, with the browser's complaints."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if not browser:
+        skip("no Chromium is installed")
+    with tempfile.TemporaryDirectory() as profile:
+        done = subprocess.run(
+            [
+                browser,
+                *("--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
+                *(f"--user-data-dir={profile}", "--virtual-time-budget=5000", "--dump-dom", url),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    refusals = re.findall(r".*Content Security Policy.*", done.stderr)
+    assert not refusals, refusals
+    return done.stdout
+
+
+def test_admin_page_is_not_blank(html_service: str) -> None:
+    page = read_page(f"{html_service}/admin/planet/list")
+
+    assert "Planets" in page
+
+
+def test_frontend_runs_its_script(html_service: str) -> None:
+    assert "it runs" in read_page(f"{html_service}/shop/")
+
+
+def test_json_keeps_strict_policy(html_service: str) -> None:
+    response = httpx2.get(f"{html_service}/api/v1/health")
+
+    policy = "default-src 'none'; frame-ancestors 'none'"
+    assert response.headers["content-security-policy"] == policy
