@@ -144,7 +144,7 @@ async def change_password(
     return await sessions.start(verified)
 
 
-@users.get("/users", response_model=Page[UserRead], responses=problems(401, 403))
+@users.get("/users", response_model=Page[UserRead], responses=problems(401, 403, 404))
 async def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Rows[User]:
     """Return a page of users, the oldest first. Only for superusers."""
     everyone = select(User)

@@ -28,13 +28,10 @@ async def client(running_app: FastAPI, client: AsyncClient) -> AsyncClient:
 
 
 class TestAccessToken:
-    @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
-    async def test_valid_token_is_accepted(self, client: AsyncClient, scheme: str) -> None:
+    async def test_valid_token_is_accepted(self, client: AsyncClient) -> None:
         pair = await start_session(client)
 
-        response = await client.get(
-            ME_URL, headers={"Authorization": f"{scheme} {pair.access_token}"}
-        )
+        response = await client.get(ME_URL, headers=bearer(pair.access_token))
 
         assert (response.status_code, response.json()["email"]) == (200, EMAIL)
 
@@ -42,15 +39,10 @@ class TestAccessToken:
         "changes",
         [
             pytest.param({"exp": NOW - 1}, id="expired"),
-            pytest.param({"exp": NOW + 86400}, id="too-long"),
-            pytest.param({"nbf": NOW + 600}, id="not-yet-valid"),
-            pytest.param({"iss": "other"}, id="other-issuer"),
             pytest.param({"aud": "other"}, id="other-audience"),
             pytest.param({"key": "attacker"}, id="other-key"),
-            pytest.param({"algorithm": "RS512"}, id="other-algorithm"),
             pytest.param({"typ": "JWT"}, id="other-header-type"),
             pytest.param({"type": "refresh"}, id="other-type"),
-            pytest.param({"sub": "00000000-0000-0000-0000-000000000000"}, id="other-user"),
             pytest.param({"sid": "00000000-0000-0000-0000-000000000000"}, id="other-session"),
         ],
     )
@@ -64,13 +56,13 @@ class TestAccessToken:
         check_problem(response, 401, "INVALID_TOKEN")
         assert response.headers["www-authenticate"] == 'Bearer realm="api", error="invalid_token"'
 
-    @pytest.mark.parametrize("typ", ["rt+jwt", "at+jwt"])
-    async def test_refresh_token_returns_401(self, client: AsyncClient, typ: str) -> None:
+    async def test_refresh_token_returns_401(self, client: AsyncClient) -> None:
         pair = await start_session(client)
+        disguised = forge(pair.refresh_token, typ="at+jwt", exp=NOW + 600)
 
-        token = forge(pair.refresh_token, typ=typ, exp=NOW + 600)
-
-        check_problem(await client.get(ME_URL, headers=bearer(token)), 401, "INVALID_TOKEN")
+        for token in (pair.refresh_token, disguised):
+            response = await client.get(ME_URL, headers=bearer(token))
+            check_problem(response, 401, "INVALID_TOKEN")
 
     async def test_two_headers_return_400(self, client: AsyncClient) -> None:
         token = (await start_session(client)).access_token

@@ -77,9 +77,9 @@ class TestLogin:
         assert events.count("authn_login_fail") == len(responses)
         assert "authn_login_success" not in events
 
-    @pytest.mark.parametrize("password", [PASSWORD + " ", PASSWORD.title(), "x" * 100_000])
-    async def test_password_must_match_exactly(self, client: AsyncClient, password: str) -> None:
-        check_problem(await log_in(client, EMAIL, password), 401, "INVALID_CREDENTIALS")
+    async def test_password_must_match_exactly(self, client: AsyncClient) -> None:
+        for password in (PASSWORD + " ", PASSWORD.title(), "x" * 100_000):
+            check_problem(await log_in(client, EMAIL, password), 401, "INVALID_CREDENTIALS")
 
     async def test_password_in_other_unicode_form_is_accepted(self, client: AsyncClient) -> None:
         await sign_up(client, "bob@example.com", "cafe\u0301 au lait")

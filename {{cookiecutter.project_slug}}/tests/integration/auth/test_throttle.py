@@ -31,7 +31,7 @@ async def guess(client: AsyncClient, times: int, email: str = EMAIL) -> list[int
 
 
 class TestAccountLimit:
-    @pytest.mark.parametrize("email", [EMAIL, "nobody@example.com", "not an address"])
+    @pytest.mark.parametrize("email", [EMAIL, "nobody@example.com"])
     async def test_eleventh_guess_returns_429(
         self, client: AsyncClient, user_client: AsyncClient, log_lines: Any, email: str
     ) -> None:
@@ -50,10 +50,6 @@ class TestAccountLimit:
         for _ in range(11):
             known, unknown = [await log_in(client, email, WRONG) for email in (EMAIL, "no@x.co")]
             assert tell(known) == tell(unknown)
-
-    async def test_ignores_case_of_address(self, client: AsyncClient) -> None:
-        assert await guess(client, 5) + await guess(client, 5, EMAIL.upper()) == [401] * 10
-        assert await guess(client, 1) == [429]
 
     async def test_successful_login_resets_count(self, make_app: Any, connect: Any) -> None:
         async with connect(make_app(auth_failures_per_client=100)) as client:

@@ -69,9 +69,7 @@ class TestParseKey:
         "text",
         [
             pytest.param(to_pem(WEAK_KEY), id="1024-bits"),
-            pytest.param(to_pem(OTHER_KEY), id="elliptic-curve"),
             pytest.param(to_pem(WEAK_KEY, BestAvailableEncryption(b"x")), id="encrypted"),
-            pytest.param(make_public_pem(), id="public"),
             pytest.param("a canary", id="not-base64"),
         ],
     )
@@ -80,26 +78,18 @@ class TestParseKey:
             parse_private_key(text)
         assert "canary" not in str(error.value)
 
-    @pytest.mark.parametrize(
-        "text",
-        [
-            pytest.param(to_public_pem(WEAK_KEY), id="1024-bits"),
-            pytest.param(to_public_pem(OTHER_KEY), id="elliptic-curve"),
-            pytest.param(make_pem(), id="private"),
-        ],
-    )
-    def test_other_public_key_raises(self, text: str) -> None:
-        with pytest.raises(ValueError, match="must be an RSA"):
-            parse_public_key(text)
+    def test_other_public_key_raises(self) -> None:
+        for text in (to_public_pem(WEAK_KEY), to_public_pem(OTHER_KEY), make_pem()):
+            with pytest.raises(ValueError, match="must be an RSA"):
+                parse_public_key(text)
 
 
 @needs_file_modes
 class TestReadPrivateKey:
-    @pytest.mark.parametrize("mode", [0o600, 0o640])
-    def test_file_of_owner_and_group_is_accepted(self, public_folder: Path, mode: int) -> None:
+    def test_file_of_owner_and_group_is_accepted(self, public_folder: Path) -> None:
         file = public_folder / "key.pem"
         file.write_text(make_pem())
-        file.chmod(mode)
+        file.chmod(0o640)
 
         assert read_private_key(file).key_size == 2048
 

@@ -88,11 +88,7 @@ class TestCreateUser:
 
     @pytest.mark.parametrize(
         ("password", "message"),
-        [
-            ("brief", "must have at least 8 characters"),
-            ("password1", "is too common"),
-            ("x" * 73, "must not be longer than 72 bytes"),
-        ],
+        [("password1", "is too common"), ("x" * 73, "must not be longer than 72 bytes")],
     )
     async def test_unacceptable_password_is_refused(
         self, user_client: AsyncClient, manage: Any, password: str, message: str
@@ -185,11 +181,11 @@ class TestRevokeSessions:
         for headers in ({}, bob):
             assert (await user_client.get(ME_URL, headers=headers)).status_code == 401
 
-    @pytest.mark.parametrize("arguments", [[], ["--all", "--user", EMAIL]])
     async def test_ambiguous_options_are_refused(
-        self, user_client: AsyncClient, manage: Any, arguments: list[str]
+        self, user_client: AsyncClient, manage: Any
     ) -> None:
-        assert (await manage("sessions", "revoke", *arguments)).exit_code == 2
+        for arguments in ([], ["--all", "--user", EMAIL]):
+            assert (await manage("sessions", "revoke", *arguments)).exit_code == 2
         assert (await user_client.get(ME_URL)).status_code == 200
 
 
