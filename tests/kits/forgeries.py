@@ -21,7 +21,7 @@ from users import SIGNING_KEY, make_key, public_pem
 
 OTHER_KEY, ATTACKERS_KEY = "a key that only verifies", "a key of the attacker"
 ISSUER = AUDIENCE = "my-service"
-DEEP = 100_000
+DEEP = 20_000  # the header section may have 64 KiB
 ACCESS_SECONDS, REFRESH_SECONDS, SKEW = 15 * 60, 7 * 24 * 3600, 30
 
 
@@ -256,7 +256,6 @@ FORGERIES: dict[str, Forge] = {
     ),
     "A-22 deep lists in a small header": lambda good: good.encode(header=b'{"a":' * 1000),
     "A-22 8193 characters": cut(lambda text: text + "a" * (8193 - len(text))),
-    "A-22 800 kB": cut(lambda text: text + "a" * 800_000),
     "A-22 many dots": cut(lambda _: "." * 8000),
     **{
         f"A-22 {place} {name}": lambda good, place=place, data=data: good.encode(**{place: data})
@@ -294,6 +293,7 @@ FORGED_BODIES: dict[str, Forge] = {
     "A-20 a space before": cut(lambda text: f" {text}"),
     "A-20 not ASCII": cut(lambda text: f"{text}é"),
     "A-20 U+2028": cut(lambda text: f"{text}\u2028"),
+    "A-22 800 kB": cut(lambda text: text + "a" * 800_000),
     "A-31 a random text": cut(lambda _: "kit-canary-value"),
 }
 ACCEPTED: dict[str, Forge] = {

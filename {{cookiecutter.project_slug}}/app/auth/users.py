@@ -46,6 +46,8 @@ class UserSession(Record):
 
 
 async def change_rows(session: AsyncSession, statement: UpdateBase) -> int:
-    """Execute the statement and return the number of changed or deleted rows."""
+    """Execute the statement after pending changes; return the number of changed or deleted rows."""
+    # Otherwise the user's row is locked after those of the sessions, and a login may deadlock.
+    await session.flush()
     connection = await session.connection()
     return (await connection.execute(statement)).rowcount
