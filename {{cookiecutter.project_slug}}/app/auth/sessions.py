@@ -23,6 +23,7 @@ from app.auth.tokens import (
 from app.auth.users import User, UserSession, change_rows
 
 MAX_SESSION_LIFETIME = timedelta(days=30)
+PURGE_SIZE = 100  # expired sessions that a login deletes
 # Built once, because every authenticated request executes it.
 FIND_SESSION = (
     select(UserSession)
@@ -52,17 +53,19 @@ class SessionService:
             InvalidCredentialsError: The user was deactivated or the password was changed after it
                 was verified.
         """
-        # The lock makes concurrent logins of one user wait, and the condition on the hash refuses
-        # a login that was verified before the password was changed.
-        statement = select(User.id).where(
-            User.id == user.id, User.password_hash == user.password_hash, User.is_active
+        # This changes nothing, but locks the user's row on every database, so that concurrent logins
+        # wait. It refuses a login that was verified before the password was changed.
+        lock = (
+            update(User)
+            .where(User.id == user.id, User.password_hash == user.password_hash, User.is_active)
+            .values(updated_at=User.updated_at)
         )
-        if not await self.session.scalar(statement.with_for_update()):
+        if not await change_rows(self.session, lock):
             raise InvalidCredentialsError
         now = datetime.now(UTC)
         if self.single_session:
             await end_sessions(self.session, user.id)
-        await self.session.execute(delete(UserSession).where(UserSession.expires_at < now))
+        await self.delete_expired(now)
         token_id = create_token_id()
         started = UserSession(
             user_id=user.id,
@@ -72,6 +75,16 @@ class SessionService:
         self.session.add(started)
         await self.session.flush()
         return self.tokens.issue(user.id, started.id, token_id, now, started.expires_at)
+
+    async def delete_expired(self, now: datetime) -> None:
+        """Delete some of the expired sessions.
+
+        The ids are read first, because MySQL's DELETE also locks the next row of the index, which
+        causes deadlocks with refreshes.
+        """
+        expired = select(UserSession.id).where(UserSession.expires_at < now).limit(PURGE_SIZE)
+        if ids := (await self.session.scalars(expired)).all():
+            await self.session.execute(delete(UserSession).where(UserSession.id.in_(ids)))
 
     async def find(self, claims: Claims) -> UserSession:
         """Return the session of a token together with its user.
