@@ -48,21 +48,36 @@ async def join_failed_connections() -> None:
 
 
 class TestTransaction:
-    async def test_failing_commit_returns_503(
-        self, make_app: MakeApp, own_database_url: str, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        ("error", "status", "code"),
+        [
+            (ConnectionResetError("canary"), 503, "SERVICE_UNAVAILABLE"),
+            (RuntimeError("canary"), 500, "INTERNAL_ERROR"),
+        ],
+    )
+    async def test_failing_commit_is_not_reported_as_success(
+        self,
+        make_app: MakeApp,
+        own_database_url: str,
+        monkeypatch: pytest.MonkeyPatch,
+        error: Exception,
+        status: int,
+        code: str,
     ) -> None:
         def fail(_connection: Any) -> Never:
-            raise ConnectionResetError("canary")
+            raise error
 
-        app = make_app(database_url=own_database_url)
+        pool = {"database_pool_size": 1, "database_max_overflow": 0}
+        app = make_app(database_url=own_database_url, **pool)
         async with connect_user(app) as client:
             with monkeypatch.context() as patch:
                 patch.setattr(app.state.engine.dialect, "do_commit", fail)
                 response = await client.post(ITEMS_URL, json=MUG)
 
-            check_problem(response, 503, "SERVICE_UNAVAILABLE")
+            check_problem(response, status, code)
             assert "canary" not in response.text
-            assert await count_items(app) == 0
+            assert (await client.post(ITEMS_URL, json=MUG)).status_code == 201
+            assert await count_items(app) == 1
 
     async def test_exception_rolls_back(self, app: FastAPI, user_client: AsyncClient) -> None:
         @app.post("/half")
