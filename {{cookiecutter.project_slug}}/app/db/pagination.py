@@ -87,13 +87,17 @@ async def paginate(
     model = statement.column_descriptions[0]["entity"]
     descending, name = sort.startswith("-"), sort.removeprefix("-")
     columns = (getattr(model, name), model.id)
-    page = statement.order_by(*(column.desc() if descending else column for column in columns))
+    order = [column.desc() if descending else column for column in columns]
+    page = statement.order_by(*order)
     if query.after:
         last = scope.where(model.id == query.after).with_only_columns(*columns)
         values = (await session.execute(last)).one_or_none()
         if values is None:
             raise NotFoundError("The item of `after` does not exist.")
-        page = page.where(is_behind(columns, values, descending))
+        # MySQL finds the place in an index only for a query that reads nothing but the index.
+        behind = statement.with_only_columns(model.id).where(is_behind(columns, values, descending))
+        ids = behind.order_by(*order).limit(query.skip + query.limit + 1).subquery()
+        page = page.join(ids, ids.c.id == model.id)
     page = page.offset(query.skip).limit(query.limit + 1)
     found = list(await session.scalars(page))
     rows, has_more = found[: query.limit], len(found) > query.limit

@@ -49,32 +49,22 @@ async def join_failed_connections() -> None:
 
 class TestTransaction:
     @pytest.mark.parametrize(
-        ("error", "status", "code"),
-        [
-            (ConnectionResetError("canary"), 503, "SERVICE_UNAVAILABLE"),
-            (RuntimeError("canary"), 500, "INTERNAL_ERROR"),
-        ],
+        ("error", "status"), [(ConnectionResetError, 503), (RuntimeError, 500)]
     )
     async def test_failing_commit_is_not_reported_as_success(
-        self,
-        make_app: MakeApp,
-        own_database_url: str,
-        monkeypatch: pytest.MonkeyPatch,
-        error: Exception,
-        status: int,
-        code: str,
+        self, make_app: MakeApp, own_database_url: str, error: type[Exception], status: int
     ) -> None:
         def fail(_connection: Any) -> Never:
-            raise error
+            raise error("canary")
 
         pool = {"database_pool_size": 1, "database_max_overflow": 0}
         app = make_app(database_url=own_database_url, **pool)
         async with connect_user(app) as client:
-            with monkeypatch.context() as patch:
+            with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(app.state.engine.dialect, "do_commit", fail)
                 response = await client.post(ITEMS_URL, json=MUG)
 
-            check_problem(response, status, code)
+            assert response.status_code == status
             assert "canary" not in response.text
             assert (await client.post(ITEMS_URL, json=MUG)).status_code == 201
             assert await count_items(app) == 1
