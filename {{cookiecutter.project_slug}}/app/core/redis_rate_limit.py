@@ -30,7 +30,8 @@ class RedisSettings(CoreSettings):
 
     redis_url: Secret[RedisDsn] | None = Field(
         default=None,
-        description="Redis for shared rate limits. Default: each process counts its own requests.",
+        description="Redis for shared rate limits, as in redis://:password@localhost:6379/0. "
+        "Default: each process counts its own requests.",
     )
 
     def find_unsafe_values(self) -> Iterator[str]:

@@ -42,13 +42,14 @@ class CoreSettings(BaseSettings):
 
     environment: Literal["local", "test", "staging", "production"] = Field(
         default="local",
-        description="Where the service runs. Staging and production refuse unsafe values.",
+        description="Environment: local, test, staging or production. The last two refuse unsafe "
+        "values.",
     )
     debug: bool = Field(
         default=False, description="Send tracebacks to the client. Only with ENVIRONMENT=local."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="The lowest level that is logged."
+        default="INFO", description="Lowest logged level: DEBUG, INFO, WARNING or ERROR."
     )
     docs_enabled: bool = Field(
         default_factory=lambda known: known["environment"] in ("local", "test"),
@@ -71,10 +72,12 @@ class CoreSettings(BaseSettings):
         description="Host names of this service; *.example.com matches every subdomain.",
     )
     cors_origins: CommaSeparated[Origin] = Field(
-        default=[], description="Origins of browser applications on other sites."
+        default=[],
+        description="Origins of browser applications on other sites, as in https://app.example.com.",
     )
     forwarded_allow_ips: CommaSeparated[IPvAnyNetwork] = Field(
-        default=[], description="Proxies whose X-Forwarded-* headers are trusted."
+        default=[],
+        description="Addresses or networks of proxies whose X-Forwarded-* headers are trusted.",
     )
     max_body_bytes: int = Field(
         default=256 * 1024, ge=1, description="Largest accepted request body in bytes."

@@ -14,7 +14,15 @@ class DatabaseSettings(CoreSettings):
     """Settings of the database connection."""
 
     database_url: Secret[Annotated[URL, PlainValidator(parse_database_url)]] | None = Field(
-        default=None, description="URL of the database. Default: the SQLite file local.db."
+        default=None,
+        # {% if cookiecutter.database == "postgresql" %}
+        description="URL of the database, as in postgresql://user:password@localhost:5432/name. "
+        # {% elif cookiecutter.database == "mysql" %}
+        description="URL of the database, as in mysql://user:password@localhost:3306/name. "
+        # {% else %}
+        description="URL of the database, as in sqlite:////var/lib/app/app.db. "
+        # {% endif %}
+        "Default: the SQLite file local.db.",
     )
     database_pool_size: int = Field(
         default=10,
