@@ -139,7 +139,10 @@ def test_supervisor_reads_the_configuration(supervisord: Path) -> None:
     assert program["autorestart"] == "RestartWhenExitUnexpected"
     assert program["exitcodes"] == [0, 1]
     assert (program["stdout_logfile"], program["stdout_logfile_maxbytes"]) == ("/dev/fd/1", 0)
-    assert program["environment"] == {"SECRETS_DIR": "/etc/parcels/secrets"}
+    assert program["environment"] == {
+        "HOME": "/nonexistent",  # not root's, which supervisord would pass on
+        "SECRETS_DIR": "/etc/parcels/secrets",
+    }
 
 
 def test_supervisor_refuses_a_bad_configuration(supervisord: Path) -> None:
