@@ -111,7 +111,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(resource_router, prefix=health.API_PREFIX)
     # {% else %}
     app.include_router(
-        resource_router, prefix=health.API_PREFIX, dependencies=[Depends(get_current_user)]
+        resource_router,
+        prefix=health.API_PREFIX,
+        dependencies=[Depends(get_current_user)],
+        responses={401: {"model": Problem, "description": "Authentication required."}},
     )
     app.include_router(auth_router)
     # {% endif %}

@@ -13,6 +13,11 @@ from httpx2 import AsyncClient
 from sqlalchemy import event
 
 from app.db import pagination
+# {% if cookiecutter.structure == "modular" %}
+from app.schemas.items import ItemRead
+# {% else %}
+from app.schemas import ItemRead
+# {% endif %}
 from tests.clients import MakeApp
 from tests.problems import check_problem
 
@@ -58,6 +63,7 @@ class TestCreateItem:
         item = response.json()
         assert item | MUG | {"tags": ["blue", "kitchen"], "description": None} == item
         assert item["created_at"].endswith("Z")
+        assert ItemRead.model_validate_json(response.content).tags == item["tags"]
         assert response.headers["location"] == f"{ITEMS_URL}/{item['id']}"
         assert (await user_client.get(f"{ITEMS_URL}/{item['id']}")).json() == item
 
