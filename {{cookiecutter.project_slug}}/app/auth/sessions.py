@@ -53,8 +53,8 @@ class SessionService:
             InvalidCredentialsError: The user was deactivated or the password was changed after it
                 was verified.
         """
-        # This changes nothing, but locks the user's row on every database, so that concurrent logins
-        # wait. It refuses a login that was verified before the password was changed.
+        # This changes nothing, but locks the user's row on every database, so that concurrent
+        # logins wait. It refuses a login that was verified before the password was changed.
         lock = (
             update(User)
             .where(User.id == user.id, User.password_hash == user.password_hash, User.is_active)

@@ -87,7 +87,7 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     if request.method in SAFE_METHODS:
         async with state.read_sessions() as session:
             yield session
-            await session.flush()
+            session.sync_session.flush()  # nothing to write, or `refuse_flush` raises
         return
     async with state.sessions() as session:
         yield session
