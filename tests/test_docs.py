@@ -124,6 +124,8 @@ def test_settings_and_constants_in_documents_exist(documented: Path) -> None:
     code = "\n".join(path.read_text() for path in (documented / "app").rglob("*.py"))
     constants = set(re.findall(r"^([A-Z_]+) =", code, re.MULTILINE))
 
+    sources = "\n".join(path.read_text() for path in (documented / "app").rglob("*.py"))
+    constants = set(re.findall(r"^([A-Z_]+)(?:: [^=]+)? = ", sources, re.MULTILINE))
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", read_documents(documented)))
     codes = set(re.findall(r"^\| `([A-Z_]+)` \|", read_documents(documented), re.MULTILINE))
     assert named - settings - constants - codes <= OTHER_VARIABLES

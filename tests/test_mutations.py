@@ -56,8 +56,8 @@ MUTATIONS = {
     ),
     "a choice has no row of traces": Mutation(
         "cookiecutter.json",
-        '"supervisord", "none"]',
-        '"supervisord", "none", "moon"]',
+        '"vercel", "none"]',
+        '"vercel", "none", "moon"]',
         "test_tree.py::test_every_choice_has_a_row_of_traces",
     ),
     "a dependency is not used": Mutation(

@@ -94,7 +94,7 @@ async def paginate(
         values = (await session.execute(last)).one_or_none()
         if values is None:
             raise NotFoundError("The item of `after` does not exist.")
-        # MySQL finds the place in an index only for a query that reads nothing but the index.
+        # Not every database seeks in an index for a query that also reads the rows.
         behind = statement.with_only_columns(model.id).where(is_behind(columns, values, descending))
         ids = behind.order_by(*order).limit(query.skip + query.limit + 1).subquery()
         page = page.join(ids, ids.c.id == model.id)
@@ -117,11 +117,11 @@ def is_behind(
 ) -> ColumnElement[bool]:
     """Return the condition that a row comes later in the order than the given values.
 
-    It is there twice: PostgreSQL and SQLite find the place in an index by the first form, MySQL by
-    the second.
+    The condition has two equivalent forms, because each database can use an index for only one of
+    them.
     """
     column, key = columns
-    value, row_id = map(literal, values, (column.type for column in columns))
+    value, row_id = literal(values[0], column.type), literal(values[1], key.type)
     if descending:
         ordered = tuple_(column, key) < tuple_(value, row_id)
         return and_(ordered, or_(column < value, and_(column == value, key < row_id)))
