@@ -30,7 +30,6 @@ from template import CACHE, CHOICES, Project, interpreter, run, skip
 # The only Python that depends on the deployment target; test_vercel checks it.
 OWN_OF_VERCEL = ("index.py", "tests/integration/test_vercel.py")
 RUNS = CACHE / "runs"
-PROCESS_TESTS = "tests/integration/test_process.py"
 SCHEMA_TESTS = [f"tests/integration/test_{name}.py" for name in ("schema", "database", "items")]
 OPENAPI = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
 
@@ -89,7 +88,7 @@ class Workshop:
             yield ("make", "setup", "ci")
             return
         yield ("make", "setup", "lint")
-        yield ("uv", "run", "pytest", f"--ignore={PROCESS_TESTS}")
+        yield ("uv", "run", "pytest")
         in_first_structure = project.context["structure"] == CHOICES["structure"][0]
         if in_first_structure and has_server(project):
             yield ("uv", "run", "python", "-m", "tests.with_database", "pytest", *SCHEMA_TESTS)

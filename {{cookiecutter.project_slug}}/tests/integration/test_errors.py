@@ -147,8 +147,3 @@ async def test_a_status_below_400_is_no_problem(make_app: Any, connect: Any) -> 
     async with connect(app) as client:
         answer = await client.get("/unchanged")
     assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"1"')
-
-
-async def test_an_answer_of_plain_text_below_400_stays_as_it_is(client: AsyncClient) -> None:
-    answer = await client.get("/text?size=3")
-    assert answer.text == "xxx"
