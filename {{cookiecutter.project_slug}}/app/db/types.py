@@ -59,7 +59,9 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """Add the time zone, which some databases do not store."""
-        return value and value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+        if value is None or value.tzinfo is UTC:
+            return value
+        return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
 
 
 class UTCNow(FunctionElement[datetime]):
