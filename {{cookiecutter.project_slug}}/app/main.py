@@ -22,12 +22,13 @@ from app.auth import router as auth_router
 from app.core import docs, health
 from app.core.errors import ERROR_HANDLERS, Problem, document_problems
 from app.core.logging import configure_logging
-from app.core.middleware import RequestMiddleware, list_middleware
+from app.core.middleware import list_middleware
 # {% if cookiecutter.auth == "none" %}
 from app.core.rate_limit import open_rate_limiter
 # {% else %}
 from app.core.redis_rate_limit import open_rate_limiter
 # {% endif %}
+from app.core.request_middleware import RequestMiddleware
 from app.core.settings import DISTRIBUTION
 from app.core.telemetry import load_telemetry_variables
 # {% if cookiecutter.database != "none" %}
