@@ -13,7 +13,7 @@ INSTRUCTION = re.compile(r"^([A-Z]+) +((?:.*\\\n)*.*)$", re.MULTILINE)
 
 
 def containerised() -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the combinations that differ in their files for containers; a test compares the rest."""
+    """Yield the combinations whose files for containers differ; a test compares the others."""
     for name, answers in combinations():
         first = all(answers[key] == CHOICES[key][0] for key in ("structure", "migrations"))
         if answers["deployment"] == "docker" and first:
