@@ -46,8 +46,8 @@ REFUSED = [
     ),
     (
         {"deployment": "vercel", "database": "sqlite"},
-        "deployment=vercel has no disk for a SQLite file: choose database=postgresql, mysql or none, "
-        "or deployment=docker.",
+        "deployment=vercel has no disk for a SQLite file: choose database=postgresql, mysql or "
+        "none, or deployment=docker.",
     ),
 ]
 

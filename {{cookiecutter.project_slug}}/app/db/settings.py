@@ -9,20 +9,21 @@ from sqlalchemy import URL
 from app.core.settings import PLACEHOLDER, CoreSettings
 from app.db.url import BACKEND, LOCAL_DATABASE, parse_database_url
 
+# {% if cookiecutter.database == "postgresql" %}
+EXAMPLE_URL = "postgresql://user:password@localhost:5432/name"
+# {% elif cookiecutter.database == "mysql" %}
+EXAMPLE_URL = "mysql://user:password@localhost:3306/name"
+# {% else %}
+EXAMPLE_URL = "sqlite:////var/lib/app/app.db"
+# {% endif %}
+
 
 class DatabaseSettings(CoreSettings):
     """Settings of the database connection."""
 
     database_url: Secret[Annotated[URL, PlainValidator(parse_database_url)]] | None = Field(
         default=None,
-        # {% if cookiecutter.database == "postgresql" %}
-        description="URL of the database, as in postgresql://user:password@localhost:5432/name. "
-        # {% elif cookiecutter.database == "mysql" %}
-        description="URL of the database, as in mysql://user:password@localhost:3306/name. "
-        # {% else %}
-        description="URL of the database, as in sqlite:////var/lib/app/app.db. "
-        # {% endif %}
-        "Default: the SQLite file local.db.",
+        description=f"URL of the database, as in {EXAMPLE_URL}. Default: the SQLite file local.db.",
     )
     database_pool_size: int = Field(
         default=10,
