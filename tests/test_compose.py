@@ -30,6 +30,7 @@ def check_schema(*files: Path) -> str:
     return run(*command, *files, cwd=ROOT)
 
 
+@pytest.mark.slow  # it bakes every combination that has containers
 def test_compose_files_follow_their_schema(bake: Bake, tmp_path: Path) -> None:
     """Each distinct compose file, in one run: it takes a second to start."""
     texts = {
