@@ -140,7 +140,7 @@ class SessionService:
         """End the session of a refresh token that was used twice."""
         who = {"user_id": str(current.user_id), "session_id": str(current.id)}
         log_after_commit(self.session, log.warning, "authn_token_reuse", **who)
-        await self.session.delete(current)
+        await self.delete(current)
         # The error response would roll this back.
         await self.session.commit()
 
@@ -151,8 +151,14 @@ class SessionService:
             InvalidTokenError: The session has already ended.
         """
         current = await self.find(claims)
-        await self.session.delete(current)
+        if not await self.delete(current):
+            raise InvalidTokenError
         log_after_commit(self.session, log.info, "authn_logout", user_id=str(current.user_id))
+
+    async def delete(self, current: UserSession) -> bool:
+        """Delete the session and return True, unless another request already has."""
+        statement = delete(UserSession).where(UserSession.id == current.id)
+        return bool(await change_rows(self.session, statement))
 
 
 async def end_sessions(session: AsyncSession, user_id: uuid.UUID | None) -> int:
