@@ -37,18 +37,20 @@ CORS_HEADERS = ("Authorization", "X-Request-ID", "If-Match", "Idempotency-Key")
 def list_middleware(settings: CoreSettings) -> list[Middleware]:
     """Return the middleware of the application, the outermost first."""
     middleware = [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
-            allow_headers=CORS_HEADERS,
-            expose_headers=("X-Request-ID", "Retry-After", "Location", "ETag"),
-        ),
         Middleware(ErrorMiddleware),
         Middleware(CompressionMiddleware),
         Middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_bytes),
         Middleware(RequestFilterMiddleware, allowed_hosts=settings.allowed_hosts),
     ]
+    if settings.cors_origins:
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+            allow_headers=CORS_HEADERS,
+            expose_headers=("X-Request-ID", "Retry-After", "Location", "ETag"),
+        )
+        middleware.insert(0, cors)
     if limit := settings.rate_limit_per_minute:
         middleware.append(Middleware(RateLimitMiddleware, per_minute=limit))
     return middleware
@@ -126,7 +128,7 @@ class RequestFilterMiddleware:
         """Raise an error if the request must be rejected."""
         if is_ambiguous(scope):
             raise NotFoundError("Not Found")
-        if not self.is_allowed(get_header(scope["headers"], b"host")) and not is_probe(scope):
+        if not is_probe(scope) and not self.is_allowed(get_header(scope["headers"], b"host")):
             raise InvalidHostError("The Host header is not allowed.")
 
     def is_allowed(self, header: bytes) -> bool:
