@@ -28,7 +28,7 @@ MAINTENANCE = "postgres"
 MAINTENANCE = None
 # {% endif %}
 
-# The statements that create the schema. Running the migrations takes twenty times as long.
+# The statements that create the schema. Updating a schema takes twenty times as long.
 dump: list[str] = []
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.db.types import UTCDateTime, UTCNow, new_id
 
-# Migrations change and drop constraints by name, which databases would otherwise choose.
+# Constraints are changed and dropped by name, which databases would otherwise choose.
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",

@@ -39,6 +39,6 @@ def lock_schema(connection: Connection) -> Iterator[None]:
     """Let one process at a time change the schema, until the end of the transaction."""
     connection.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('schema'))")
-    # A migration that waits for a table blocks every later query of that table.
+    # A schema change that waits for a table blocks every later query of that table.
     connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
     yield

@@ -51,7 +51,7 @@ def begin_before_savepoint(connection: Connection, _name: str) -> None:
 def lock_schema(connection: Connection) -> Iterator[None]:
     """Let one process at a time change the schema, until the end of the transaction."""
     connection.exec_driver_sql("PRAGMA busy_timeout = 60000")
-    # Alembic changes a table by copying and dropping it, which must not delete child rows.
+    # A changed table is copied and dropped, which must not delete child rows.
     connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     yield
