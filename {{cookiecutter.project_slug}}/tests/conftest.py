@@ -1,7 +1,6 @@
 """Fixtures of every test. The environment and `.env` do not influence them."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from httpx2 import AsyncClient
 
 from app.main import create_app
 from app.settings import Settings
-from tests.clients import MakeApp, MakeSettings, connect_user, open_client, run
+from tests.clients import MakeApp, MakeSettings, open_client, run
 # {% if cookiecutter.database != "none" %}
 from tests.databases import database_url, own_database_url  # noqa: F401 (fixtures)
 # {% endif %}
@@ -96,18 +95,13 @@ async def user_client(running_app: FastAPI) -> AsyncIterator[AsyncClient]:
         client.headers.update(await sign_in(running_app))
         # {% endif %}
         yield client
-
-
 # {% if cookiecutter.auth != "none" %}
+
+
 @pytest.fixture
 async def other_user_client(running_app: FastAPI) -> AsyncIterator[AsyncClient]:
     """A client that is signed in as another user."""
     async with open_client(running_app) as client:
         client.headers.update(await sign_in(running_app, "bob@example.com"))
         yield client
-
-
 # {% endif %}
-@pytest.fixture
-def connect() -> Callable[[FastAPI], AbstractAsyncContextManager[AsyncClient]]:
-    return connect_user

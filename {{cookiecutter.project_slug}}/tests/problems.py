@@ -1,4 +1,4 @@
-"""Answers that say what is wrong."""
+"""Assertions about error responses."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,17 +10,18 @@ from app.core.errors import Problem
 VARYING = {"request_id", "timestamp"}
 
 
-def check_problem(answer: Response, status: int, code: str) -> Problem:
-    problem = Problem.model_validate_json(answer.content)
-    assert (answer.status_code, problem.status, problem.code) == (status, status, code)
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["x-request-id"] == problem.request_id
+def check_problem(response: Response, status: int, code: str) -> Problem:
+    """Check that the response is this problem, and return it."""
+    problem = Problem.model_validate_json(response.content)
+    assert (response.status_code, problem.status, problem.code) == (status, status, code)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["x-request-id"] == problem.request_id
     assert abs(datetime.now(UTC) - problem.timestamp) < timedelta(seconds=5)
-    assert "Traceback" not in answer.text
+    assert "Traceback" not in response.text
     return problem
 
 
-def tell(answer: Response) -> dict[str, Any]:
-    """Return what the answer tells its reader: all but what differs each time."""
-    body = {key: value for key, value in answer.json().items() if key not in VARYING}
-    return {"challenge": answer.headers.get("www-authenticate"), **body}
+def strip_varying(response: Response) -> dict[str, Any]:
+    """Return what a client sees of an error, without the fields that differ each time."""
+    body = {key: value for key, value in response.json().items() if key not in VARYING}
+    return {"challenge": response.headers.get("www-authenticate"), **body}

@@ -35,16 +35,16 @@ async def test_an_allowed_origin_may_read_every_answer(client: AsyncClient, path
 
 
 async def test_an_allowed_origin_may_read_a_413(client: AsyncClient) -> None:
-    answer = await client.post("/parcels", content=b"x" * 1_048_577, headers={"Origin": ORIGIN})
-    assert answer.status_code == 413
-    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    response = await client.post("/parcels", content=b"x" * 1_048_577, headers={"Origin": ORIGIN})
+    assert response.status_code == 413
+    assert response.headers["access-control-allow-origin"] == ORIGIN
 
 
 @pytest.mark.parametrize("origin", EVIL)
 async def test_any_other_origin_may_not(client: AsyncClient, origin: str) -> None:
-    answer = await client.get("/api/v1/health", headers={"Origin": origin})
-    assert allowances(answer.headers) == []
-    assert "Origin" in answer.headers["vary"]
+    response = await client.get("/api/v1/health", headers={"Origin": origin})
+    assert allowances(response.headers) == []
+    assert "Origin" in response.headers["vary"]
     refused = await client.options("/api/v1/health", headers={"Origin": origin, **PREFLIGHT})
     assert refused.status_code == 400
     assert allowances(refused.headers) == []
@@ -53,12 +53,12 @@ async def test_any_other_origin_may_not(client: AsyncClient, origin: str) -> Non
 
 async def test_a_preflight_of_an_allowed_origin(client: AsyncClient) -> None:
     headers = {"Origin": ORIGIN, "Access-Control-Request-Headers": "authorization", **PREFLIGHT}
-    answer = await client.options("/parcels", headers=headers)
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == ORIGIN
-    assert "POST" in answer.headers["access-control-allow-methods"]
-    assert int(answer.headers["access-control-max-age"]) <= 7200
-    assert answer.headers["x-content-type-options"] == "nosniff"
+    response = await client.options("/parcels", headers=headers)
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+    assert "POST" in response.headers["access-control-allow-methods"]
+    assert int(response.headers["access-control-max-age"]) <= 7200
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from httpx2 import AsyncClient, Response
 
 from app.core.errors import Problem
 from tests import problems
-from tests.clients import MakeApp
+from tests.clients import MakeApp, connect
 from tests.routes import router
 
 PARCELS = "/parcels"
@@ -22,9 +22,9 @@ def app(make_app: MakeApp) -> FastAPI:
     return app
 
 
-def check_problem(answer: Response, status: int, code: str) -> Problem:
-    assert "canary" not in answer.text
-    return problems.check_problem(answer, status, code)
+def check_problem(response: Response, status: int, code: str) -> Problem:
+    assert "canary" not in response.text
+    return problems.check_problem(response, status, code)
 
 
 async def test_unknown_path(client: AsyncClient) -> None:
@@ -33,14 +33,14 @@ async def test_unknown_path(client: AsyncClient) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "OPTIONS", "TRACE", "FOO"])
 async def test_wrong_method_names_the_right_ones(client: AsyncClient, method: str) -> None:
-    answer = await client.request(method, "/api/v1/health")
-    check_problem(answer, 405, "METHOD_NOT_ALLOWED")
-    assert answer.headers["allow"] == "GET, HEAD"
+    response = await client.request(method, "/api/v1/health")
+    check_problem(response, 405, "METHOD_NOT_ALLOWED")
+    assert response.headers["allow"] == "GET, HEAD"
 
 
 async def test_head_of_a_post_only_path(client: AsyncClient) -> None:
-    answer = await client.head(PARCELS)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    response = await client.head(PARCELS)
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ async def test_invalid_fields_are_named_and_not_echoed(
 )
 async def test_hostile_bodies_are_the_clients_fault(client: AsyncClient, body: str) -> None:
     content = body.encode("utf-8", "surrogateescape")
-    answer = await client.post(PARCELS, content=content, headers=JSON)
-    code = {400: "BAD_REQUEST", 422: "VALIDATION_ERROR"}[answer.status_code]
-    check_problem(answer, answer.status_code, code)
-    assert len(answer.content) < 2000
+    response = await client.post(PARCELS, content=content, headers=JSON)
+    code = {400: "BAD_REQUEST", 422: "VALIDATION_ERROR"}[response.status_code]
+    check_problem(response, response.status_code, code)
+    assert len(response.content) < 2000
 
 
 async def test_many_findings_are_cut(client: AsyncClient) -> None:
@@ -97,13 +97,13 @@ async def test_many_findings_are_cut(client: AsyncClient) -> None:
 
 
 async def test_the_path_is_validated(client: AsyncClient) -> None:
-    answer = await client.get("/parcels/canary")
-    check_problem(answer, 422, "VALIDATION_ERROR")
+    response = await client.get("/parcels/canary")
+    check_problem(response, 422, "VALIDATION_ERROR")
 
 
 async def test_body_over_the_limit_declared(client: AsyncClient) -> None:
-    answer = await client.post(PARCELS, content=b"x" * 1_048_577, headers=JSON)
-    check_problem(answer, 413, "PAYLOAD_TOO_LARGE")
+    response = await client.post(PARCELS, content=b"x" * 1_048_577, headers=JSON)
+    check_problem(response, 413, "PAYLOAD_TOO_LARGE")
 
 
 async def test_body_over_the_limit_in_chunks(client: AsyncClient) -> None:
@@ -115,8 +115,8 @@ async def test_body_over_the_limit_in_chunks(client: AsyncClient) -> None:
             sent += 65536
             yield b" " * 65536
 
-    answer = await client.post(PARCELS, content=chunks(), headers=JSON)
-    check_problem(answer, 413, "PAYLOAD_TOO_LARGE")
+    response = await client.post(PARCELS, content=chunks(), headers=JSON)
+    check_problem(response, 413, "PAYLOAD_TOO_LARGE")
     assert sent < 2**21
 
 
@@ -124,10 +124,10 @@ async def test_body_over_the_limit_in_chunks(client: AsyncClient) -> None:
 async def test_a_crash_is_generic_and_logged_once(
     client: AsyncClient, accept: str, log_lines: Any
 ) -> None:
-    answer = await client.get("/crash", headers={"Accept": accept})
-    check_problem(answer, 500, "INTERNAL_ERROR")
+    response = await client.get("/crash", headers={"Accept": accept})
+    check_problem(response, 500, "INTERNAL_ERROR")
     crash = [line for line in log_lines() if "exception" in line]
-    assert [line["request_id"] for line in crash] == [answer.headers["x-request-id"]]
+    assert [line["request_id"] for line in crash] == [response.headers["x-request-id"]]
     assert json.dumps(crash).count("Traceback") == 1
 
 
@@ -137,7 +137,7 @@ async def test_no_traceback_below_500(client: AsyncClient, log_lines: Any) -> No
     assert [line["event"] for line in log_lines()] == ["request", "request"]
 
 
-async def test_a_status_below_400_is_no_problem(make_app: Any, connect: Any) -> None:
+async def test_a_status_below_400_is_no_problem(make_app: Any) -> None:
     app: FastAPI = make_app()
 
     @app.get("/unchanged")
@@ -145,5 +145,5 @@ async def test_a_status_below_400_is_no_problem(make_app: Any, connect: Any) -> 
         raise HTTPException(304, headers={"ETag": '"1"'})
 
     async with connect(app) as client:
-        answer = await client.get("/unchanged")
-    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"1"')
+        response = await client.get("/unchanged")
+    assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", '"1"')

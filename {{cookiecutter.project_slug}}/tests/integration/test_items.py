@@ -18,7 +18,7 @@ from app.schemas.items import ItemRead
 # {% else %}
 from app.schemas import ItemRead
 # {% endif %}
-from tests.clients import MakeApp
+from tests.clients import MakeApp, connect_user
 from tests.problems import check_problem
 
 ITEMS_URL = "/api/v1/items"
@@ -93,9 +93,9 @@ class TestCreateItem:
         check_problem(await user_client.post(ITEMS_URL, json=MUG), 409, "CONFLICT")
 
     async def test_concurrent_requests_with_one_sku_create_one_item(
-        self, make_app: MakeApp, connect: Connect, own_database_url: str
+        self, make_app: MakeApp, own_database_url: str
     ) -> None:
-        async with connect(make_app(database_url=own_database_url)) as client:
+        async with connect_user(make_app(database_url=own_database_url)) as client:
             responses = await asyncio.gather(*(client.post(ITEMS_URL, json=MUG) for _ in range(20)))
 
         assert sorted(response.status_code for response in responses) == [201] + [409] * 19

@@ -42,8 +42,8 @@ async def test_the_client_cannot_write_lines(client: AsyncClient, log_lines: Any
 
 async def test_ids_do_not_mix(client: AsyncClient, log_lines: Any) -> None:
     ids = [f"request-{number}" for number in range(50)]
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(client.get("/nowhere", headers={"X-Request-ID": name}) for name in ids)
     )
-    assert [answer.json()["request_id"] for answer in answers] == ids
+    assert [response.json()["request_id"] for response in responses] == ids
     assert sorted(line["request_id"] for line in log_lines()) == sorted(ids)

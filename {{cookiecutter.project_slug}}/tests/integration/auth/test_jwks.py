@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient
 
-from tests.clients import open_client
+from tests.clients import connect_user, open_client
 from tests.users import (
     is_accepted,
     make_pem,
@@ -39,20 +39,18 @@ class TestReadPublicKeys:
         assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", etag)
         assert unknown.status_code == 200
 
-    async def test_first_key_signs(self, make_app: Any, connect: Any) -> None:
-        async with connect(make_app(rsa_public_keys=[make_public_pem("next")])) as client:
+    async def test_first_key_signs(self, make_app: Any) -> None:
+        async with connect_user(make_app(rsa_public_keys=[make_public_pem("next")])) as client:
             kids = [key["kid"] for key in (await client.get(JWKS_URL)).json()["keys"]]
             pair = await start_session(client)
 
         assert len(kids) == 2
         assert read_part(pair.access_token, 0)["kid"] == kids[0]
 
-    async def test_local_service_creates_key_once(
-        self, make_app: Any, connect: Any, log_lines: Any
-    ) -> None:
+    async def test_local_service_creates_key_once(self, make_app: Any, log_lines: Any) -> None:
         kids = set()
         for _ in range(2):
-            async with connect(make_app(rsa_private_key_content=None)) as client:
+            async with connect_user(make_app(rsa_private_key_content=None)) as client:
                 kids |= {key["kid"] for key in (await client.get(JWKS_URL)).json()["keys"]}
 
         assert len(kids) == 1
@@ -63,7 +61,7 @@ class TestReadPublicKeys:
 class TestKeyRotation:
     @pytest.mark.parametrize(("kept", "status"), [(["signing"], 200), ([], 401)])
     async def test_old_tokens_are_valid_while_public_key_is_kept(
-        self, make_app: Any, connect: Any, own_database_url: str, kept: list[str], status: int
+        self, make_app: Any, own_database_url: str, kept: list[str], status: int
     ) -> None:
         before = make_app(database_url=own_database_url)
         after = make_app(
@@ -72,7 +70,7 @@ class TestKeyRotation:
             rsa_public_keys=[make_public_pem(name) for name in kept],
         )
         async with (
-            connect(before) as client,
+            connect_user(before) as client,
             after.router.lifespan_context(after),
             open_client(after) as later_client,
         ):

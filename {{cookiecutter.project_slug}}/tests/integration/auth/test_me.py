@@ -8,6 +8,7 @@ from httpx2 import AsyncClient, Response
 
 from app.auth.passwords import PasswordHasher
 from app.auth.tokens import TokenPair
+from tests.clients import connect_user
 from tests.problems import check_problem
 from tests.users import (
     ME_URL,
@@ -101,10 +102,8 @@ class TestChangePassword:
         check_problem(await log_in(client), 401, "INVALID_CREDENTIALS")
         assert (await log_in(client, password=NEW_PASSWORD)).status_code == 200
 
-    async def test_without_single_session_ends_other_sessions(
-        self, make_app: Any, connect: Any
-    ) -> None:
-        async with connect(make_app(single_session=False)) as client:
+    async def test_without_single_session_ends_other_sessions(self, make_app: Any) -> None:
+        async with connect_user(make_app(single_session=False)) as client:
             other = await start_session(client)
 
             assert (await change_password(client)).status_code == 200

@@ -11,7 +11,7 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy import text
 
 from app.auth.tokens import TokenService
-from tests.clients import open_client
+from tests.clients import connect_user, open_client
 from tests.problems import check_problem
 from tests.users import (
     change_sessions,
@@ -50,20 +50,18 @@ async def client(running_app: FastAPI, client: AsyncClient) -> AsyncClient:
 
 
 @pytest.fixture
-async def strict_client(
-    make_app: Any, connect: Any, own_database_url: str
-) -> AsyncIterator[AsyncClient]:
+async def strict_client(make_app: Any, own_database_url: str) -> AsyncIterator[AsyncClient]:
     """A client of an application whose refresh tokens work exactly once."""
-    async with connect(make_app(database_url=own_database_url, refresh_leeway_seconds=0)) as client:
+    async with connect_user(
+        make_app(database_url=own_database_url, refresh_leeway_seconds=0)
+    ) as client:
         yield client
 
 
 @pytest.fixture
-async def concurrent_client(
-    make_app: Any, connect: Any, own_database_url: str
-) -> AsyncIterator[AsyncClient]:
+async def concurrent_client(make_app: Any, own_database_url: str) -> AsyncIterator[AsyncClient]:
     """A client of an application whose database takes several connections."""
-    async with connect(make_app(database_url=own_database_url)) as client:
+    async with connect_user(make_app(database_url=own_database_url)) as client:
         yield client
 
 
@@ -104,13 +102,13 @@ class TestRefresh:
         await rotate(concurrent_client, pairs[0])
 
     async def test_repeated_after_key_change_returns_valid_successor(
-        self, make_app: Any, connect: Any, own_database_url: str
+        self, make_app: Any, own_database_url: str
     ) -> None:
         keys = {"rsa_private_key_content": make_pem("next"), "rsa_public_keys": [make_public_pem()]}
         before = make_app(database_url=own_database_url)
         after = make_app(database_url=own_database_url, **keys)
         async with (
-            connect(before) as client,
+            connect_user(before) as client,
             after.router.lifespan_context(after),
             open_client(after) as later_client,
         ):
@@ -239,10 +237,8 @@ class TestLogout:
         check_invalid_token(await log_out(client, pair.access_token))
         assert await is_accepted(client, pair.access_token)
 
-    async def test_without_single_session_keeps_other_session(
-        self, make_app: Any, connect: Any
-    ) -> None:
-        async with connect(make_app(single_session=False)) as client:
+    async def test_without_single_session_keeps_other_session(self, make_app: Any) -> None:
+        async with connect_user(make_app(single_session=False)) as client:
             first, second = [await start_session(client) for _ in range(2)]
 
             await log_out(client, first.refresh_token)

@@ -10,6 +10,7 @@ from httpx2 import AsyncClient
 from sqlalchemy import func, select
 
 from app.auth.users import User
+from tests.clients import connect_user
 from tests.problems import check_problem
 from tests.users import EMAIL, PASSWORD, find_user, log_in, sign_up
 
@@ -58,10 +59,10 @@ class TestSignUp:
             assert (await sign_up(client, email)).status_code == 201
 
     async def test_concurrent_requests_create_one_user(
-        self, make_app: Any, connect: Any, own_database_url: str
+        self, make_app: Any, own_database_url: str
     ) -> None:
         app = make_app(database_url=own_database_url)
-        async with connect(app) as client:
+        async with connect_user(app) as client:
             responses = await asyncio.gather(
                 *(sign_up(client, "bob@example.com") for _ in range(20))
             )
@@ -112,12 +113,12 @@ class TestSignUp:
         check_problem(response, 422, "VALIDATION_ERROR")
         assert PASSWORD not in response.text
 
-    async def test_when_disabled_returns_403(self, make_app: Any, connect: Any) -> None:
-        async with connect(make_app(sign_up_enabled=False)) as client:
+    async def test_when_disabled_returns_403(self, make_app: Any) -> None:
+        async with connect_user(make_app(sign_up_enabled=False)) as client:
             check_problem(await sign_up(client, "bob@example.com"), 403, "SIGN_UP_CLOSED")
 
-    async def test_configured_minimum_length_is_required(self, make_app: Any, connect: Any) -> None:
-        async with connect(make_app(password_min_length=20)) as client:
+    async def test_configured_minimum_length_is_required(self, make_app: Any) -> None:
+        async with connect_user(make_app(password_min_length=20)) as client:
             response = await sign_up(client, "bob@example.com", "battery staple")
             check_problem(response, 422, "VALIDATION_ERROR")
             response = await sign_up(client, "bob@example.com", "correct battery staple")

@@ -13,6 +13,7 @@ from httpx2 import AsyncClient
 
 from app.auth.rsa_keys import parse_public_key, read_private_key
 from app.cli import keys, main, sessions, users
+from tests.clients import connect_user
 from tests.problems import check_problem
 from tests.users import (
     EMAIL,
@@ -34,8 +35,8 @@ def app(make_app: Any, own_database_url: str) -> FastAPI:
 
 
 @pytest.fixture
-async def user_client(app: FastAPI, connect: Any) -> AsyncIterator[AsyncClient]:
-    async with connect(app) as client:
+async def user_client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    async with connect_user(app) as client:
         yield client
 
 
