@@ -68,7 +68,7 @@ def lock_schema(connection: Connection) -> Iterator[None]:
     name = "CONCAT(LEFT(DATABASE(), 50), '.schema')"
     if not connection.exec_driver_sql(f"SELECT GET_LOCK({name}, 60)").scalar():
         raise OperationalError("GET_LOCK", None, TimeoutError("the schema is locked"))
-    # A migration that waits for a table blocks every later query of that table. The default is
+    # A schema change that waits for a table blocks every later query of that table. The default is
     # to wait for a day or longer.
     connection.exec_driver_sql("SET SESSION lock_wait_timeout = 5")
     try:
