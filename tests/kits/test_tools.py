@@ -98,6 +98,7 @@ def html_service(install: Install) -> Iterator[str]:
             },
         ) as service:
             yield service.url
+            service.stop()  # uv passes the signal on; killed, it would leave its child behind
 
 
 def read_page(url: str) -> str:
