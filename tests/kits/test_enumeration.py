@@ -53,7 +53,7 @@ def test_failed_logins_take_the_same_time(service: Service) -> None:
         "inactive user": fails_by(inactive),
         "inactive user, right password": inactive.log_in,
     }
-    for attempt in range(2):
+    for attempts_left in (2, 1, 0):
         times: dict[str, list[float]] = {name: [] for name in cases}
         for number in range(SAMPLES):
             first = number % len(cases)  # so that no case always follows the same other case
@@ -63,7 +63,7 @@ def test_failed_logins_take_the_same_time(service: Service) -> None:
         print({name: f"{median * 1000:.1f} ms" for name, median in medians.items()})  # noqa: T201
         if max(medians.values()) <= min(medians.values()) * (1 + TOLERANCE):
             return
-        assert not attempt, medians
+        assert attempts_left, medians
 
 
 def percentiles(times: list[float]) -> tuple[float, float, float]:
@@ -83,7 +83,7 @@ def test_logins_do_not_delay_health(launch: Launch) -> None:
     """A-71, PWD-09: at the default cost."""
     with launch(PASSWORD_HASH_COST="12") as service:  # noqa: S106 no password
         client, user = Client(service), sign_up(service)
-        for attempt in range(2):
+        for attempts_left in (2, 1, 0):
             idle: list[float] = []
             poll_health(client, idle, lambda times=idle: len(times) == 200)
             busy: list[float] = []

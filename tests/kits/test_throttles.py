@@ -165,4 +165,5 @@ def test_abandoned_logins_do_not_delay_others(launch: Launch) -> None:
         started = time.monotonic()
         while bystander.log_in().status == 503:
             time.sleep(0.2)
-        assert time.monotonic() - started < 5
+        # One to two seconds on a quiet machine; every hash that waits would take minutes.
+        assert time.monotonic() - started < 15
