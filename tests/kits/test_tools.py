@@ -1,12 +1,17 @@
 """The tool kit: Sentry, OpenTelemetry, admin pages and streams work in a generated service."""
 
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPMessage, parse_headers
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -79,17 +84,20 @@ def test_streaming_route_reads_database(use: Use) -> None:
     assert (result["status"], result["text"]) == (200, "1\n2\n")
 
 
-@pytest.fixture(scope="module")
-def html_service(install: Install) -> Iterator[str]:
-    """A service with sqladmin and a frontend; yield its URL."""
-    project, scripts, _ = install(database="sqlite", structure="flat", auth="none")
+@contextmanager
+def serve(
+    install: Install, function: str, package: str, *, database: str = "none", dotenv: str = ""
+) -> Iterator[Service]:
+    """Run a function of `tools_app.py` that serves, in the project's environment."""
+    project, scripts, _ = install(database=database, structure="flat", auth="none")
     port = free_port()
-    packages = ("--with", "httpx2", "--with", "sqladmin")
+    packages = ("--with", "httpx2", "--with", package)
     with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / ".env").write_text(dotenv)
         command = ["uv", "run", "--quiet", "--no-sync", "--project", project, *packages]
         with Service(
             Path(folder),
-            [*command, "python", SCRIPT, "serve_html"],
+            [*command, "python", SCRIPT, function],
             **os.environ
             | {
                 "PORT": str(port),
@@ -97,8 +105,74 @@ def html_service(install: Install) -> Iterator[str]:
                 "UV_PROJECT_ENVIRONMENT": str(scripts.parent),
             },
         ) as service:
-            yield service.url
+            yield service
             service.stop()  # uv passes the signal on; killed, it would leave its child behind
+
+
+def test_traces_reach_the_collector_that_dotenv_names(install: Install) -> None:
+    received: list[tuple[str, bytes]] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # the name that the standard library calls
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append((self.path, body))
+            self.send_response(200)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
+        threading.Thread(target=collector.serve_forever, daemon=True).start()
+        endpoint = f"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:{collector.server_port}\n"
+        with serve(install, "serve_project", "fastapi[opentelemetry]", dotenv=endpoint):
+            pass  # it has served a health check, and exports when it stops
+        collector.shutdown()
+
+    traces = [body for path, body in received if path == "/v1/traces"]
+    assert traces
+    for body in traces:  # the attribute in Protocol Buffers: key and value, each with its length
+        assert b"\x0cservice.name\x12\x0c\n\x0amy-service" in body
+
+
+@pytest.fixture(scope="module")
+def websocket_service(install: Install) -> Iterator[Service]:
+    """A service with a WebSocket route."""
+    with serve(install, "serve_websocket", "websockets") as service:
+        yield service
+
+
+def open_websocket(service: Service, host: str) -> HTTPMessage:
+    """Return the headers of the response to a handshake (RFC 6455), and its status as `status`."""
+    handshake = (
+        f"GET /echo HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    received = io.BytesIO(service.raw(handshake.encode(), timeout=2))
+    status = received.readline().split()[1].decode()
+    headers = parse_headers(received)
+    headers["status"] = status
+    return headers
+
+
+def test_websocket_with_allowed_host_is_accepted_with_request_id(
+    websocket_service: Service,
+) -> None:
+    headers = open_websocket(websocket_service, "localhost")
+
+    assert headers["status"] == "101"
+    assert len(headers["x-request-id"]) == 36
+
+
+def test_websocket_with_unknown_host_is_refused(websocket_service: Service) -> None:
+    headers = open_websocket(websocket_service, "evil.example")
+
+    assert (headers["status"], headers["content-type"]) == ("400", "application/problem+json")
+    assert len(headers["x-request-id"]) == 36
+
+
+@pytest.fixture(scope="module")
+def html_service(install: Install) -> Iterator[str]:
+    """A service with sqladmin and a frontend; yield its URL."""
+    with serve(install, "serve_html", "sqladmin", database="sqlite") as service:
+        yield service.url
 
 
 def read_page(url: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from app.core.logging import configure_logging
 from app.main import create_app
 from app.settings import Settings
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from httpx2 import ASGITransport, AsyncClient, Response
 
 
@@ -197,6 +197,33 @@ def serve_html() -> None:
     Admin(app, engine).add_view(PlanetView)
     app.frontend("/shop", directory=folder)
     uvicorn.run(app, port=int(os.environ["PORT"]), log_config=None)
+
+
+def serve_project() -> None:
+    """Run `manage serve`."""
+    from app.cli.serve import serve
+
+    serve(args=[])
+
+
+def build_with_websocket() -> FastAPI:
+    """Return the application with a WebSocket route."""
+    app = build()
+
+    @app.websocket("/echo")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.close()
+
+    return app
+
+
+def serve_websocket() -> None:
+    """Run `manage serve` with a WebSocket route."""
+    from app.cli import serve
+
+    serve.APPLICATION = "tools_app:build_with_websocket"
+    serve.serve(args=[])
 
 
 if __name__ == "__main__":

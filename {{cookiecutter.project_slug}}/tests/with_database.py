@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from sqlalchemy import make_url
@@ -37,7 +37,7 @@ class NoServerError(Exception):
 
 
 @contextmanager
-def provide_server() -> Iterator[str]:
+def provide_server() -> Generator[str]:
     """Yield the URL of a test database on a server, which is started if necessary.
 
     Raises:
@@ -93,7 +93,7 @@ def find_container_engine() -> str | None:
 
 
 @contextmanager
-def run_container(engine: str) -> Iterator[str]:
+def run_container(engine: str) -> Generator[str]:
     """Yield the URL of a server in a container that is removed at the end.
 
     Raises:

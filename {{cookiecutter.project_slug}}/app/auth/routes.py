@@ -1,6 +1,6 @@
 """HTTP routes of registration, login and users."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -152,7 +152,7 @@ async def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) 
 
 
 @asynccontextmanager
-async def open_auth(app: FastAPI) -> AsyncIterator[None]:
+async def open_auth(app: FastAPI) -> AsyncGenerator[None]:
     """Load the signing key and create the password hasher at startup.
 
     Raises:

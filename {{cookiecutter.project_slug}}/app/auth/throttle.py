@@ -4,7 +4,7 @@ Redis shares the counts. While it is unavailable, each process counts for itself
 looser by the number of processes, but no route is unprotected or closed.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
@@ -48,7 +48,7 @@ class LoginThrottle:
         await self._reserve(f"auth:client:{self.client}:sign-up", self.per_client)
 
     @asynccontextmanager
-    async def limit_failures(self) -> AsyncIterator[None]:
+    async def limit_failures(self) -> AsyncGenerator[None]:
         """Count an attempt of the client if it fails.
 
         Raises:
@@ -58,7 +58,7 @@ class LoginThrottle:
             yield
 
     @asynccontextmanager
-    async def limit_guesses(self, email: str) -> AsyncIterator[None]:
+    async def limit_guesses(self, email: str) -> AsyncGenerator[None]:
         """Count an attempt of the client if it fails, and of the account until one succeeds.
 
         Raises:
@@ -72,7 +72,7 @@ class LoginThrottle:
         await self.limiter.clear(account, self.per_account)
 
     @asynccontextmanager
-    async def _attempt(self, key: str, limit: RateLimitItemPerMinute) -> AsyncIterator[None]:
+    async def _attempt(self, key: str, limit: RateLimitItemPerMinute) -> AsyncGenerator[None]:
         # Reserve the attempt first: guesses that arrive together must not all pass the check.
         await self._reserve(key, limit)
         has_failed = False

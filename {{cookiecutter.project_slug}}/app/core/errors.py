@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from structlog.contextvars import bind_contextvars, get_contextvars
 
 MEDIA_TYPE = "application/problem+json"
@@ -140,7 +141,7 @@ def problem_response(
     return Response(json.dumps(body), status, {**defaults, **(headers or {})}, MEDIA_TYPE)
 
 
-async def handle_error(request: Request, error: AppError | HTTPException) -> Response:
+async def handle_error(request: HTTPConnection, error: AppError | HTTPException) -> Response:
     """Return the response to an error that a route, a dependency or the framework raised."""
     headers = dict(error.headers or {})
     if error.status_code < 400:
@@ -172,7 +173,7 @@ ERROR_HANDLERS: dict[type[Exception] | int, Any] = {
 }
 
 
-def find_allowed_methods(request: Request) -> set[str]:
+def find_allowed_methods(request: HTTPConnection) -> set[str]:
     """Return the methods of all routes with this path (RFC 9110 section 10.2.1)."""
     methods: set[str] = set()
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))

@@ -46,6 +46,8 @@ def render_value(value: object) -> str:
 def summarize_request(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Turn an access record into `GET /path 200 12 ms`, followed by the remaining fields."""
     if event["event"] == "request":
+        del event["level"]
+        event["time"] = event.pop("timestamp")  # ConsoleRenderer would put both first
         names = ("method", "path", "status", "duration_ms")
         method, path, status, duration = (event.pop(name) for name in names)
         event["event"] = f"{method} {path} {status} {duration:.0f} ms"

@@ -8,7 +8,7 @@ from opentelemetry.trace import format_trace_id, get_current_span
 from starlette.middleware import Middleware
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
@@ -81,7 +81,7 @@ class ErrorMiddleware:
         try:
             await self.app(scope, receive, observe)
         except AppError as error:  # of another middleware
-            response = await handle_error(Request(scope), error)
+            response = await handle_error(HTTPConnection(scope), error)
             await response(scope, receive, send)
         except (Exception, CancelledError) as error:
             get_current_span().record_exception(error)

@@ -3,7 +3,7 @@
 import math
 import time
 # {% if cookiecutter.auth == "none" %}
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 # {% endif %}
 from ipaddress import IPv6Address, ip_address
@@ -75,7 +75,7 @@ class RateLimiter:
 
 # {% if cookiecutter.auth == "none" %}
 @asynccontextmanager
-async def open_rate_limiter(_settings: CoreSettings) -> AsyncIterator[RateLimiter]:
+async def open_rate_limiter(_settings: CoreSettings) -> AsyncGenerator[RateLimiter]:
     """Yield the rate limiter."""
     yield RateLimiter()
 

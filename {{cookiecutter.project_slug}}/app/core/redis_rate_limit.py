@@ -5,7 +5,7 @@ limited, only less exactly. A warning is logged every 30 seconds.
 """
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -65,7 +65,7 @@ class RedisRateLimiter(RateLimiter):
 
 
 @asynccontextmanager
-async def open_rate_limiter(settings: RedisSettings) -> AsyncIterator[RateLimiter]:
+async def open_rate_limiter(settings: RedisSettings) -> AsyncGenerator[RateLimiter]:
     """Yield the rate limiter, which counts in memory if `REDIS_URL` is not set."""
     if settings.redis_url is None:
         yield RateLimiter()

@@ -1,7 +1,7 @@
 """Database errors as HTTP responses: 409 for conflicts and 503 for transient errors."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,7 +54,7 @@ def get_code(error: DBAPIError) -> object:
 
 
 @contextmanager
-def unique(detail: str) -> Iterator[None]:
+def unique(detail: str) -> Generator[None]:
     """Run a block that stores unique values.
 
     Raises:

@@ -1,7 +1,7 @@
 """MySQL and MariaDB through asyncmy."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,7 +63,7 @@ def create_tls_context(query: Mapping[str, Any]) -> ssl.SSLContext | None:
 
 
 @contextmanager
-def lock_schema(connection: Connection) -> Iterator[None]:
+def lock_schema(connection: Connection) -> Generator[None]:
     """Let one process at a time change the schema of this database."""
     name = "CONCAT(LEFT(DATABASE(), 50), '.schema')"
     if not connection.exec_driver_sql(f"SELECT GET_LOCK({name}, 60)").scalar():

@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
@@ -35,7 +35,7 @@ def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:
 
 
 @contextmanager
-def lock_schema(connection: Connection) -> Iterator[None]:
+def lock_schema(connection: Connection) -> Generator[None]:
     """Let one process at a time change the schema, until the end of the transaction."""
     connection.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('schema'))")

@@ -1,6 +1,6 @@
 """Database sessions: one transaction for each request, committed before the response is sent."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated
@@ -14,9 +14,9 @@ from structlog import get_logger
 from app.core.health import add_readiness_check
 from app.db.engine import check_connection, create_engine, get_read_engine, wait_for_database
 # {% if cookiecutter.__alembic == "yes" %}
-from app.db.migrate import check_schema, update_schema
+from app.db.migrate import SchemaError, check_schema, update_schema
 # {% else %}
-from app.db.schema import check_schema, update_schema
+from app.db.schema import SchemaError, check_schema, update_schema
 # {% endif %}
 from app.db.settings import DatabaseSettings
 
@@ -24,7 +24,7 @@ SAFE_METHODS = {"GET", "HEAD"}
 
 
 @asynccontextmanager
-async def open_database(app: FastAPI, settings: DatabaseSettings) -> AsyncIterator[None]:
+async def open_database(app: FastAPI, settings: DatabaseSettings) -> AsyncGenerator[None]:
     """Open the engine at startup and close it at shutdown.
 
     Raises:
@@ -38,6 +38,8 @@ async def open_database(app: FastAPI, settings: DatabaseSettings) -> AsyncIterat
         await wait_for_database(engine)
         if settings.update_schema_on_startup:
             await update_schema(settings)
+        elif settings.is_deployed:
+            await report_schema(engine)
         app.state.engine = engine
         app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
         app.state.read_sessions = async_sessionmaker(
@@ -49,6 +51,14 @@ async def open_database(app: FastAPI, settings: DatabaseSettings) -> AsyncIterat
     finally:
         await probe_engine.dispose()
         await engine.dispose()
+
+
+async def report_schema(engine: AsyncEngine) -> None:
+    """Log an outdated schema. The service is ready as soon as the schema is updated."""
+    try:
+        await check_schema(engine)
+    except SchemaError as error:
+        get_logger("app.db").error("schema_outdated", reason=str(error))
 
 
 def create_probe_engine(engine: AsyncEngine, settings: DatabaseSettings) -> AsyncEngine:

@@ -1,7 +1,7 @@
 """SQLite through aiosqlite: a file, or memory for tests."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -48,7 +48,7 @@ def begin_before_savepoint(connection: Connection, _name: str) -> None:
 
 
 @contextmanager
-def lock_schema(connection: Connection) -> Iterator[None]:
+def lock_schema(connection: Connection) -> Generator[None]:
     """Let one process at a time change the schema, until the end of the transaction."""
     connection.exec_driver_sql("PRAGMA busy_timeout = 60000")
     # A changed table is copied and dropped, which must not delete child rows.

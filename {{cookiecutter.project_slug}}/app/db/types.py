@@ -45,7 +45,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         return super().load_dialect_impl(dialect)
 
     # {% endif %}
-    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Convert to UTC.
 
         Raises:
@@ -57,7 +57,7 @@ class UTCDateTime(TypeDecorator[datetime]):
             raise ValueError("a datetime needs a time zone")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Add the time zone, which some databases do not store."""
         if value is None or value.tzinfo is UTC:
             return value

@@ -1,6 +1,6 @@
 import pytest
 from fastapi import FastAPI
-from httpx2 import AsyncClient
+from httpx2 import AsyncClient, Headers
 
 from tests.clients import MakeApp
 from tests.routes import router
@@ -21,8 +21,8 @@ def app(make_app: MakeApp) -> FastAPI:
     return app
 
 
-def allowances(headers: object) -> list[str]:
-    return [name for name in headers if name.startswith("access-control-allow")]  # type: ignore[attr-defined]
+def allowances(headers: Headers) -> list[str]:
+    return [name for name in headers if name.startswith("access-control-allow")]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/health", "/nowhere", "/crash"])

@@ -20,10 +20,13 @@ from app.db.session import SessionDep
 # {% if cookiecutter.database != "sqlite" %}
 from app.db.url import BACKEND
 # {% endif %}
+from app.main import create_app
 from app.models import Item, Tag
-from tests.clients import MakeApp, connect_user, open_client
-# {% if cookiecutter.database != "sqlite" %}
-from tests.databases import make_test_database
+from tests.clients import MakeApp, MakeSettings, connect_user, open_client
+# {% if cookiecutter.database == "sqlite" %}
+from tests.databases import upgrade_schema
+# {% else %}
+from tests.databases import make_test_database, upgrade_schema
 # {% endif %}
 from tests.logs import LogLines
 from tests.problems import check_problem
@@ -265,6 +268,26 @@ class TestStartup:
 
         await join_failed_connections()
         assert (folder / "x.db").exists()
+
+    @pytest.mark.parametrize("environment", ["staging", "production"])
+    async def test_missing_schema_is_one_line_that_names_the_command(
+        self,
+        make_settings: MakeSettings,
+        own_database_url: str,
+        log_lines: LogLines,
+        environment: str,
+    ) -> None:
+        settings = make_settings(database_url=own_database_url)
+        app = create_app(settings.model_copy(update={"environment": environment}))
+
+        async with app.router.lifespan_context(app), open_client(app) as client:
+            assert (await client.get(READY_URL)).status_code == 503
+            (line,) = [line for line in log_lines() if line["level"] == "error"]
+            await upgrade_schema(own_database_url)
+            assert (await client.get(READY_URL)).status_code == 200
+
+        assert line["event"] == "schema_outdated"
+        assert "Run: uv run manage " in line["reason"]
 
     async def test_local_default_is_a_file(
         self, make_app: MakeApp, log_lines: LogLines, tmp_path: Path

@@ -131,6 +131,16 @@ async def test_a_crash_is_generic_and_logged_once(
     assert json.dumps(crash).count("Traceback") == 1
 
 
+async def test_crash_with_debug_returns_the_traceback(make_app: MakeApp) -> None:
+    app = make_app(environment="local", debug=True)
+    app.include_router(router)
+    async with connect(app) as client:
+        response = await client.get("/crash", headers={"Accept": "application/json"})
+    assert (response.status_code, response.json()["code"]) == (500, "INTERNAL_ERROR")
+    assert response.json()["detail"].startswith("Traceback")
+    assert "canary" in response.json()["detail"]
+
+
 async def test_no_traceback_below_500(client: AsyncClient, log_lines: Any) -> None:
     await client.get("/nowhere")
     await client.post(PARCELS, content=b"{", headers=JSON)

@@ -62,10 +62,27 @@ def test_production_starts_with_safe_values(monkeypatch: pytest.MonkeyPatch) -> 
     assert load(monkeypatch, DOCS_ENABLED="true").docs_enabled
 
 
+# {% if cookiecutter.database in ("postgresql", "mysql") %}
+def test_production_accepts_a_host_that_resembles_a_placeholder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = PRODUCTION["DATABASE_URL"].replace("db.example.com", "db.exchange-media.com")
+    settings = load(monkeypatch, **(PRODUCTION | {"DATABASE_URL": url}))
+    assert settings.database.host == "db.exchange-media.com"
+
+
+# {% endif %}
+@pytest.mark.parametrize("environment", ["test", "staging", "production"])
+def test_debug_is_refused_outside_of_local(
+    monkeypatch: pytest.MonkeyPatch, environment: str
+) -> None:
+    with pytest.raises(SettingsError, match=r"^DEBUG: "):
+        load(monkeypatch, **(PRODUCTION | {"ENVIRONMENT": environment}), DEBUG="true")
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("DEBUG", "true"),
         ("ALLOWED_HOSTS", ""),
         ("ALLOWED_HOSTS", "*"),
         ("ALLOWED_HOSTS", "[]"),

@@ -1,5 +1,6 @@
 import io
 import logging
+import re
 import sys
 import threading
 import warnings
@@ -76,6 +77,17 @@ def test_lines_carry_the_fields_of_their_request(log_lines: LogLines) -> None:
 class Terminal(io.TextIOWrapper):
     def isatty(self) -> bool:
         return True
+
+
+def test_access_record_at_a_terminal_begins_with_the_request(log_lines: LogLines) -> None:
+    buffer = io.BytesIO()
+    terminal = Terminal(buffer)
+    configure_logging(stream=terminal)
+    request = {"method": "GET", "path": "/api/v1/items", "status": 200, "duration_ms": 12.34}
+    structlog.get_logger("app.access").info("request", **request, client_ip="203.0.113.7")
+    line = re.sub(r"\x1b\[\d*m", "", buffer.getvalue().decode())
+    assert line.startswith("GET /api/v1/items 200 12 ms ")
+    assert "client_ip=203.0.113.7" in line
 
 
 @pytest.mark.parametrize("local", [True, False])

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import func, select, update
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import StatementError
 
 from app.db.types import UTCDateTime, create_uuid7, new_id
@@ -31,7 +32,7 @@ def test_uuid7_contains_the_time(create: Callable[[], uuid.UUID]) -> None:
 class TestUTCDateTime:
     def test_time_without_zone_is_refused(self) -> None:
         with pytest.raises(ValueError, match="time zone"):
-            UTCDateTime().process_bind_param(TIME.replace(tzinfo=None), None)  # type: ignore[arg-type]
+            UTCDateTime().process_bind_param(TIME.replace(tzinfo=None), DefaultDialect())
 
     async def test_time_is_returned_in_utc(self, app: FastAPI, user_client: AsyncClient) -> None:
         await user_client.post("/api/v1/items", json={"sku": "A", "name": "a", "price": "1"})
