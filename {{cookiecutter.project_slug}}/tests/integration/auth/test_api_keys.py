@@ -92,12 +92,12 @@ class TestInvalidKey:
     ) -> None:
         key = await create_key(app)
 
-        for options in (
-            {"params": {HEADER: key, "api_key": key}},
-            {"headers": {"Cookie": f"{HEADER}={key}; api_key={key}"}},
-            {"headers": {"Authorization": f"ApiKey {key}"}},
+        for params, headers in (
+            ({HEADER: key, "api_key": key}, {}),
+            ({}, {"Cookie": f"{HEADER}={key}; api_key={key}"}),
+            ({}, {"Authorization": f"ApiKey {key}"}),
         ):
-            response = await client.get(ME, **options)  # type: ignore[arg-type]
+            response = await client.get(ME, params=params, headers=headers)
             check_refusal(response, 401, "NOT_AUTHENTICATED")
         assert key not in json.dumps(log_lines())
 
