@@ -97,7 +97,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
         middleware=list_middleware(settings),
         exception_handlers=ERROR_HANDLERS,
-        responses={"default": {"model": Problem}},
+        responses={"default": {"model": Problem, "description": "Another error."}},
         generate_unique_id_function=lambda route: route.name,
         # Without log records, which contain the messages of exceptions.
         telemetry={"auto_configure": True, "logs": False},
@@ -115,7 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         resource_router,
         prefix=health.API_PREFIX,
         dependencies=[Depends(get_current_user)],
-        responses={401: {"model": Problem, "description": "Authentication required."}},
+        responses={status: {"model": Problem} for status in (400, 401)},
     )
     app.include_router(auth_router)
     # {% endif %}

@@ -16,7 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from app.core.schemas import RequestSchema
+from app.core.schemas import RequestSchema, Text
 from app.db.pagination import PageQuery
 
 MONEY = r"^[0-9]{1,10}(\.[0-9]{1,2})?$"
@@ -34,8 +34,8 @@ def parse_price(value: object) -> Decimal:
 
 
 Sku = Annotated[str, Field(pattern=r"^[A-Z0-9-]+$", max_length=50, examples=["MUG-01"])]
-Name = Annotated[str, Field(min_length=1, max_length=200, examples=["Mug"])]
-Description = Annotated[str, Field(max_length=2000)]
+Name = Annotated[Text, Field(min_length=1, max_length=200, examples=["Mug"])]
+Description = Annotated[Text, Field(max_length=2000)]
 Price = Annotated[
     Decimal,
     PlainValidator(parse_price),
@@ -69,7 +69,7 @@ class ItemQuery(PageQuery):
     """Filters and sort order of a list of items."""
 
     tag: TagName | None = Field(default=None, description="Only items with this tag.")
-    search: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+    search: Annotated[Text, Field(min_length=1, max_length=100)] | None = Field(
         default=None, description="Only items whose name contains this text, in either case."
     )
     sort: Sort = Field(default="-created_at", description="Sort field; `-` sorts descending.")

@@ -8,6 +8,7 @@ from typing import Literal
 import orjson
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from structlog import get_logger
 
@@ -42,20 +43,25 @@ class JwkSet(BaseModel):
     keys: list[Jwk]
 
 
-class JwkSetResponse(Response):
+class JwkSetResponse(JSONResponse):
     """A response with a JWK Set (RFC 7517 section 8.5.2)."""
 
     media_type = "application/jwk-set+json"
 
 
-@router.get("/.well-known/jwks.json", response_model=JwkSet, response_class=JwkSetResponse)
+@router.get(
+    "/.well-known/jwks.json",
+    response_model=JwkSet,
+    response_class=JwkSetResponse,
+    responses={304: {"description": "The keys are those of `If-None-Match`."}},
+)
 async def read_public_keys(request: Request) -> Response:
     """Return the public keys that verify tokens."""
     body = orjson.dumps({"keys": request.app.state.tokens.list_jwks()})
     headers = PUBLIC_HEADERS | {"ETag": f'"{sha256(body).hexdigest()}"'}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(None, 304, headers)
-    return JwkSetResponse(body, 200, headers)
+    return Response(body, 200, headers, JwkSetResponse.media_type)
 
 
 def find_private_key(settings: AuthSettings) -> RSAPrivateKey:

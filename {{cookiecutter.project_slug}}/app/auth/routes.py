@@ -115,13 +115,13 @@ async def log_out(
         await sessions.end(sessions.tokens.read(body.refresh_token, "refresh"))
 
 
-@auth.get("/me", response_model=UserRead, responses=problems(401))
+@auth.get("/me", response_model=UserRead, responses=problems(400, 401))
 async def read_me(user: CurrentUser) -> User:
     """Return the current user."""
     return user
 
 
-@auth.patch("/me", response_model=UserRead, responses=problems(401))
+@auth.patch("/me", response_model=UserRead, responses=problems(400, 401))
 async def update_me(changes: UserUpdate, user: CurrentUser, accounts: UserServiceDep) -> User:
     """Change the submitted fields of the current user."""
     return await accounts.update(user, changes)
@@ -144,7 +144,7 @@ async def change_password(
     return await sessions.start(verified)
 
 
-@users.get("/users", response_model=Page[UserRead], responses=problems(401, 403, 404))
+@users.get("/users", response_model=Page[UserRead], responses=problems(400, 401, 403, 404))
 async def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Rows[User]:
     """Return a page of users, the oldest first. Only for superusers."""
     everyone = select(User)

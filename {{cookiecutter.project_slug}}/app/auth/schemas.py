@@ -9,7 +9,7 @@ from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, With
 
 from app.auth.passwords import MAX_BYTES, MAX_LENGTH, MIN_LENGTH, encode
 from app.auth.tokens import MAX_TOKEN_LENGTH
-from app.core.schemas import RequestSchema
+from app.core.schemas import RequestSchema, Text
 from app.db.pagination import PageQuery
 
 
@@ -44,9 +44,9 @@ Email = Annotated[
         {"type": "string", "format": "email", "maxLength": 254, "examples": ["ada@example.com"]}
     ),
 ]
-Password = Annotated[str, Field(max_length=MAX_LENGTH)]
+Password = Annotated[Text, Field(max_length=MAX_LENGTH)]
 NewPassword = Annotated[
-    str,
+    Text,
     Field(
         min_length=MIN_LENGTH,
         max_length=MAX_BYTES,
@@ -55,7 +55,7 @@ NewPassword = Annotated[
     ),
     AfterValidator(check_password_size),
 ]
-Name = Annotated[str, Field(min_length=1, max_length=100, examples=["Ada"])]
+Name = Annotated[Text, Field(min_length=1, max_length=100, examples=["Ada"])]
 
 
 class SignUp(RequestSchema):
@@ -68,7 +68,7 @@ class SignUp(RequestSchema):
 class RefreshTokenBody(RequestSchema):
     """A refresh token. It is in the body, because URLs are logged."""
 
-    refresh_token: Annotated[str, Field(min_length=1, max_length=MAX_TOKEN_LENGTH)]
+    refresh_token: Annotated[Text, Field(min_length=1, max_length=MAX_TOKEN_LENGTH)]
 
 
 class PasswordChange(RequestSchema):

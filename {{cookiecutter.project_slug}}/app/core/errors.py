@@ -191,10 +191,9 @@ def document_problems(document: dict[str, Any]) -> dict[str, Any]:
         statuses = {"413", "422"} if "requestBody" in operation else set()
         statuses |= {"422"} if "parameters" in operation else set()
         for status in sorted(statuses):
-            operation["responses"].setdefault(status, {"description": "Error"})["content"] = {
-                "application/json": problem
-            }
+            error = {"description": phrases[int(status)], "content": {}}
+            operation["responses"].setdefault(status, error)["content"] = {MEDIA_TYPE: problem}
         for response in operation["responses"].values():
-            if response.get("content", {}).get("application/json") == problem:
+            if problem in response.get("content", {}).values():
                 response["content"] = {MEDIA_TYPE: problem}
     return document

@@ -1,13 +1,18 @@
 """The base class of request schemas."""
 
 import re
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 # Control characters except tab and line ends, lone surrogates, and the replacement character:
 # databases, terminals and encoders treat each of them differently.
-UNSAFE_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+UNSAFE = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd"
+UNSAFE_TEXT = re.compile(rf"[{UNSAFE}\ud800-\udfff]")
 MAX_MEMBERS = 100
+
+# Tells the OpenAPI document which text `RequestSchema` accepts.
+Text = Annotated[str, Field(json_schema_extra={"pattern": f"^[^{UNSAFE}]*$"})]
 
 
 def contains_unsafe_text(value: object) -> bool:

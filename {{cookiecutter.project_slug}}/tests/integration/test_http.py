@@ -93,7 +93,8 @@ class TestDocumentation:
         assert len(set(identifiers)) == len(identifiers)
         for operation in operations:
             assert operation["tags"]
-            assert "default" in operation["responses"]
+            assert {*operation["responses"]["default"]["content"]} == {"application/problem+json"}
+            assert all(item["description"] for item in operation.get("parameters", []))
             if "requestBody" in operation:
                 assert {"413", "422"} < set(operation["responses"])
         assert "HTTPValidationError" not in document["components"]["schemas"]

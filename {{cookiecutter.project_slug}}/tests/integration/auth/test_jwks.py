@@ -30,6 +30,13 @@ class TestReadPublicKeys:
         assert key.keys() == {"kty", "use", "alg", "kid", "n", "e"}
         assert (key["kty"], key["use"], key["alg"], key["e"]) == ("RSA", "sig", "RS256", "AQAB")
 
+    async def test_openapi_declares_media_type(self, client: AsyncClient) -> None:
+        document = (await client.get("/openapi.json")).json()
+
+        responses = document["paths"][JWKS_URL]["get"]["responses"]
+        schema = {"$ref": "#/components/schemas/JwkSet"}
+        assert responses["200"]["content"] == {"application/jwk-set+json": {"schema": schema}}
+
     async def test_known_etag_returns_304(self, client: AsyncClient) -> None:
         etag = (await client.get(JWKS_URL)).headers["etag"]
 

@@ -35,6 +35,16 @@ class TestSignUp:
         assert EMAIL not in json.dumps(lines)
         assert PASSWORD not in json.dumps(lines)
 
+    async def test_example_of_documentation_creates_user(self, client: AsyncClient) -> None:
+        document = (await client.get("/openapi.json")).json()
+        fields = document["components"]["schemas"]["SignUp"]["properties"]
+        example = {name: field["examples"][0] for name, field in fields.items()}
+
+        response = await client.post("/api/v1/auth/sign-up", json=example)
+
+        assert response.status_code == 201
+        assert "401" not in document["paths"]["/api/v1/auth/sign-up"]["post"]["responses"]
+
     @pytest.mark.parametrize(
         ("email", "same"),
         [

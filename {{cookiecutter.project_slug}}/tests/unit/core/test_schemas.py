@@ -1,9 +1,10 @@
 import json
+import re
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from app.core.schemas import RequestSchema
+from app.core.schemas import RequestSchema, Text, contains_unsafe_text
 
 
 class Note(RequestSchema):
@@ -34,3 +35,10 @@ def test_what_is_unsafe_is_refused(body: str) -> None:
 
 def test_text_may_have_lines_tabs_and_any_script() -> None:
     assert Note(text="a\tb\r\nc \u0639 \U0001f600").text
+
+
+def test_pattern_of_text_matches_what_is_accepted() -> None:
+    pattern = re.compile(TypeAdapter(Text).json_schema()["pattern"])
+
+    for text in map(chr, [*range(0x3000), 0xFFFD, 0x1F600]):
+        assert bool(pattern.search(text)) is not contains_unsafe_text(text), ascii(text)
