@@ -248,6 +248,11 @@ class Route:
         }.get(schema.get("type", ""), text)
 
 
+def has_alphabet(schema: Schema) -> bool:
+    """Return whether a text takes only certain characters, and not merely no control characters."""
+    return not schema.get("pattern", "^[^").startswith("^[^")
+
+
 def put(document: Any, place: Path, value: Any) -> Any:  # noqa: ANN401 JSON has no type
     """Return the JSON document with the value at one place replaced."""
     if not place:

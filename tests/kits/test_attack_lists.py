@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from answers import Answer
 from attacks import ANSWERED, MOMENT, Attacker, lists, names_of
-from routes import Route, Schema
+from routes import Route, Schema, has_alphabet
 from servers import each_database
 
 pytestmark = pytest.mark.slow
@@ -110,7 +110,7 @@ def is_text(route: Route, schema: Schema) -> bool:
 
 
 def is_search(route: Route, schema: Schema) -> bool:
-    return is_text(route, schema) and "pattern" not in route.pick(schema)
+    return is_text(route, schema) and not has_alphabet(route.pick(schema))
 
 
 # Which query parameters, their value percent-encoded, and what comes of it within a moment.
