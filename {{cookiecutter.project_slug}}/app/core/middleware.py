@@ -39,8 +39,7 @@ def list_middleware(settings: CoreSettings) -> list[Middleware]:
     middleware = [
         Middleware(ErrorMiddleware),
         Middleware(CompressionMiddleware),
-        Middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_bytes),
-        Middleware(RequestFilterMiddleware, allowed_hosts=settings.allowed_hosts),
+        Middleware(RequestFilterMiddleware, settings=settings),
     ]
     if settings.cors_origins:
         cors = Middleware(
@@ -107,11 +106,12 @@ def describe_span(scope: Scope) -> None:
 
 
 class RequestFilterMiddleware:
-    """Rejects unknown hosts (RFC 9110 section 7.2) and ambiguous paths."""
+    """Rejects unknown hosts (RFC 9110 section 7.2), ambiguous paths and large bodies."""
 
-    def __init__(self, app: ASGIApp, allowed_hosts: list[str]) -> None:
+    def __init__(self, app: ASGIApp, settings: CoreSettings) -> None:
         self.app = app
-        self.allowed_hosts = [pattern.lower() for pattern in allowed_hosts]
+        self.limited_app = RequestBodyLimitMiddleware(app, settings.max_body_bytes)
+        self.allowed_hosts = [pattern.lower() for pattern in settings.allowed_hosts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request.
@@ -122,7 +122,8 @@ class RequestFilterMiddleware:
         """
         if scope["type"] != "lifespan":
             self.check(scope)
-        await self.app(scope, receive, send)
+        app = self.limited_app if may_have_body(scope) else self.app
+        await app(scope, receive, send)
 
     def check(self, scope: Scope) -> None:
         """Raise an error if the request must be rejected."""
@@ -147,3 +148,10 @@ def is_ambiguous(scope: Scope) -> bool:
     The router decodes `%2F` to a slash, and ignores a newline at the end of the path.
     """
     return "\n" in scope["path"] or b"%2f" in (scope.get("raw_path") or b"").lower()
+
+
+def may_have_body(scope: Scope) -> bool:
+    """Return whether the request can have a body (RFC 9112 section 6.3, RFC 9113 section 8.1)."""
+    return scope.get("http_version") not in ("1.0", "1.1") or any(
+        name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"]
+    )

@@ -31,8 +31,6 @@ SECURITY_HEADERS = (
 STRICT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
-log = get_logger("app.access")
-
 
 class RequestMiddleware:
     """Adds the request id, the access record and the common headers to every request.
@@ -43,6 +41,7 @@ class RequestMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self.log = get_logger("app.access").bind()  # assembled once and not per request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request and log it. Exceptions end here, after they passed the application."""
@@ -50,29 +49,17 @@ class RequestMiddleware:
             return await self.app(scope, receive, send)
         clear_contextvars()
         request_id = bind_request(scope)
-        serve = self.serve_http if scope["type"] == "http" else self.serve_websocket
-        try:
-            await serve(scope, receive, send, request_id)
-        except ClientDisconnect:
-            pass
-        except Exception:
-            log.exception("unhandled_exception")
-        finally:
-            clear_contextvars()
-
-    async def serve_http(
-        self, scope: Scope, receive: Receive, send: Send, request_id: bytes
-    ) -> None:
-        """Serve an HTTP request and write its access record."""
+        if scope["type"] == "websocket":
+            return await self.serve_websocket(scope, receive, send, request_id)
         response = ResponseSender(scope, send, request_id)
         try:
             await self.app(as_get(scope), receive, response)
         except ClientDisconnect:
             pass
         except Exception:
-            log.exception("unhandled_exception")
+            self.log.exception("unhandled_exception")
         finally:
-            response.write_access_record()
+            self.log.info("request", **response.describe())
 
     async def serve_websocket(
         self, scope: Scope, receive: Receive, send: Send, request_id: bytes
@@ -88,9 +75,9 @@ class RequestMiddleware:
         try:
             await self.app(scope, receive, send_with_id)
         except Exception:
+            self.log.exception("unhandled_exception")
             with suppress(RuntimeError):  # closed already
                 await send({"type": "websocket.close", "code": 1011})
-            raise
 
 
 def bind_request(scope: Scope) -> bytes:
@@ -150,10 +137,10 @@ class ResponseSender:
         """Send the headers, and the body where the application's body is replaced."""
         self.status = message["status"]
         headers, body = replace_plain_text(self.status, list(message["headers"]))
-        names = {name for name, _ in headers}
-        headers += [header for header in SECURITY_HEADERS if header[0] not in names]
-        is_html = get_header(headers, b"content-type").startswith(b"text/html")
-        if not is_html and STRICT_POLICY[0] not in names:
+        present = dict(headers)
+        headers += [header for header in SECURITY_HEADERS if header[0] not in present]
+        is_html = present.get(b"content-type", b"").startswith(b"text/html")
+        if not is_html and STRICT_POLICY[0] not in present:
             headers.append(STRICT_POLICY)
         if self.scope["scheme"] == "https":
             headers.append(HSTS)
@@ -170,18 +157,17 @@ class ResponseSender:
             self.ended = perf_counter()
             await self.send({"type": "http.response.body", "body": body})
 
-    def write_access_record(self) -> None:
-        """Log the request. Background tasks do not count towards its duration."""
+    def describe(self) -> dict[str, object]:
+        """Return the access record. Background tasks do not count towards its duration."""
         scope = self.scope
-        log.info(
-            "request",
-            method=scope["method"],
-            path=scope["path"][:1024],
-            status=self.status,
-            duration_ms=round(((self.ended or perf_counter()) - self.started) * 1000, 2),
-            client_ip=scope["client"][0] if scope["client"] else None,
-            probe=is_probe(scope),
-        )
+        return {
+            "method": scope["method"],
+            "path": scope["path"][:1024],
+            "status": self.status,
+            "duration_ms": round(((self.ended or perf_counter()) - self.started) * 1000, 2),
+            "client_ip": scope["client"][0] if scope["client"] else None,
+            "probe": is_probe(scope),
+        }
 
 
 def replace_plain_text(
