@@ -35,6 +35,14 @@ async def test_one_record_a_request(client: AsyncClient, log_lines: Any) -> None
     }
 
 
+async def test_fields_of_one_request_are_not_in_the_next(
+    client: AsyncClient, log_lines: Any
+) -> None:
+    await client.get("/user")
+    await client.get("/nowhere")
+    assert ["user_id" in line for line in log_lines()] == [True, False]
+
+
 async def test_the_client_cannot_write_lines(client: AsyncClient, log_lines: Any) -> None:
     await client.get("/%0d%0a%1b%5b1m%e2%80%a8%c2%85")
     assert len(log_lines()) == 1
