@@ -41,7 +41,7 @@ ID_IN_PATH: dict[str, tuple[Callable[[str], str], Collection[int]]] = {
     "VAL-13 no hexadecimal": (lambda known: known[:-1] + "g", {422}),
     "VAL-13 a NUL": (lambda known: known + "\0", {422}),
     "VAL-13 half a pair": (lambda known: known + "\ud800", {422}),
-    "VAL-13 a line end": (lambda known: known + "\n", {422}),
+    "VAL-13 a line end": (lambda known: known + "\n", {404}),
     "VAL-13 a wildcard": (lambda known: known[:-1] + "%", {422}),
     "VAL-13 two": (lambda known: f"{known},{known}", {422}),
     "VAL-13 SQL": (lambda known: f"{known}' OR '1'='1", {422}),
@@ -109,8 +109,13 @@ def is_text(route: Route, schema: Schema) -> bool:
     return "string" in route.types(schema) and "enum" not in schema
 
 
+def is_bounded(route: Route, schema: Schema) -> bool:
+    return "maxLength" in route.pick(schema)
+
+
 def is_search(route: Route, schema: Schema) -> bool:
-    return is_text(route, schema) and not has_alphabet(route.pick(schema))
+    text = route.pick(schema)
+    return is_text(route, schema) and "format" not in text and not has_alphabet(text)
 
 
 # Which query parameters, their value percent-encoded, and what comes of it within a moment.
@@ -193,11 +198,15 @@ PARAMETERS: dict[str, tuple[Kind, bytes | Callable[[Schema], bytes], Collection[
         }.items()
     },
     "API-06 one too long": (
-        is_text,
+        is_bounded,
         lambda schema: b"a" * (schema["maxLength"] + 1),
         {422},
     ),
-    "API-06 as long as may be": (is_text, lambda schema: b"a" * schema["maxLength"], {200}),
+    "API-06 as long as may be": (
+        is_bounded,
+        lambda schema: b"a" * schema["maxLength"],
+        {200},
+    ),
     "API-06 as long, in four bytes each": (
         is_search,
         lambda schema: b"%f0%9f%98%80" * schema["maxLength"],
