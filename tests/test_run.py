@@ -56,7 +56,7 @@ def test_project_installs_and_serves_with_plain_pip(
             answer = answer_of(f"http://127.0.0.1:{port}/openapi.json")
         finally:
             server.terminate()
-    assert answer.json()["info"]["title"] == "my-service"
+    assert answer.json()["info"]["title"] == "My Service"
 
 
 def answer_of(url: str) -> httpx2.Response:

@@ -1,6 +1,7 @@
 """Alembic's environment: runs the migrations under a lock, on the configured database."""
 
 import asyncio
+from graphlib import TopologicalSorter
 from typing import Any, Literal
 
 # {% if cookiecutter.database == "sqlite" %}
@@ -10,6 +11,8 @@ from alembic import command, context
 # {% endif %}
 # {% if cookiecutter.database == "mysql" %}
 from alembic.operations.ops import DropTableOp, MigrationScript, ModifyTableOps
+# {% else %}
+from alembic.operations.ops import DropTableOp, MigrationScript
 # {% endif %}
 # {% if cookiecutter.database != "sqlite" %}
 from alembic.util import CommandError
@@ -32,30 +35,39 @@ def render(_kind: str, element: object, _context: object) -> str | Literal[False
     return f"types.{type(element).__name__}()" if ours else False
 
 
-# {% if cookiecutter.database == "mysql" %}
-def keep_indexes_of_dropped_tables(
+def sort_dropped_tables(
     _context: object, _revision: object, scripts: list[MigrationScript]
 ) -> None:
-    """Drop a table as a whole: MySQL refuses to drop an index that a foreign key needs."""
+    """Drop tables before those that they refer to. Alembic drops them in arbitrary order."""
     for script in scripts:
-        for operations in (*script.upgrade_ops_list, *script.downgrade_ops_list):
-            dropped = {op.table_name for op in operations.ops if isinstance(op, DropTableOp)}
-            operations.ops = [
-                op
-                for op in operations.ops
-                if not (isinstance(op, ModifyTableOps) and op.table_name in dropped)
-            ]
+        (upgrade,), (downgrade,) = script.upgrade_ops_list, script.downgrade_ops_list
+        drops = {op.table_name: op for op in upgrade.ops if isinstance(op, DropTableOp)}
+        references = {name: find_references(op) - {name} for name, op in drops.items()}
+        order = [name for name in TopologicalSorter(references).static_order() if name in drops]
+        upgrade.ops = [op for op in upgrade.ops if not isinstance(op, DropTableOp)]
+        upgrade.ops += [drops[name] for name in reversed(order)]
+        upgrade.reverse_into(downgrade)
+        # {% if cookiecutter.database == "mysql" %}
+        # MySQL refuses to drop an index that a foreign key needs; it goes with its table.
+        upgrade.ops = [
+            op
+            for op in upgrade.ops
+            if not (isinstance(op, ModifyTableOps) and op.table_name in drops)
+        ]
+        # {% endif %}
 
 
-# {% endif %}
+def find_references(operation: DropTableOp) -> set[str]:
+    """Return the names of the tables that a table refers to."""
+    return {key.target_fullname.rpartition(".")[0] for key in operation.to_table().foreign_keys}
+
+
 OPTIONS: dict[str, Any] = {
     "target_metadata": Base.metadata,
     # Alembic copies the tables of SQLite, which cannot alter them.
     "render_as_batch": True,
     "render_item": render,
-    # {% if cookiecutter.database == "mysql" %}
-    "process_revision_directives": keep_indexes_of_dropped_tables,
-    # {% endif %}
+    "process_revision_directives": sort_dropped_tables,
 }
 
 
