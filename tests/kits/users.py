@@ -268,6 +268,9 @@ class Caller:
         """Return headers of a good request, and values of its body if that has these fields."""
         if "new_password" in fields:
             self.changer.set(f"password_hash = '{self.hash_of_changer}'")
+            # A change that succeeds ends the session.
+            if self.changer.refresh().status != 200:
+                self.changer.log_in()
             return self.changer.headers, {}
         if "refresh_token" not in fields:
             return self.admin.headers, {}
