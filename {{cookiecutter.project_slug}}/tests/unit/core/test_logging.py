@@ -83,10 +83,10 @@ def test_access_record_at_a_terminal_begins_with_the_request(log_lines: LogLines
     buffer = io.BytesIO()
     terminal = Terminal(buffer)
     configure_logging(stream=terminal)
-    request = {"method": "GET", "path": "/api/v1/items", "status": 200, "duration_ms": 12.34}
+    request = {"method": "GET", "path": "/api/v1/health", "status": 200, "duration_ms": 12.34}
     structlog.get_logger("app.access").info("request", **request, client_ip="203.0.113.7")
     line = re.sub(r"\x1b\[\d*m", "", buffer.getvalue().decode())
-    assert line.startswith("GET /api/v1/items 200 12 ms ")
+    assert line.startswith("GET /api/v1/health 200 12 ms ")
     assert "client_ip=203.0.113.7" in line
 
 
