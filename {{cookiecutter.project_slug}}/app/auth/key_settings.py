@@ -5,7 +5,11 @@ from collections.abc import Iterator
 from typing import Annotated
 # {% endif %}
 
-from pydantic import Field, SecretStr
+# {% if cookiecutter.database == "none" %}
+from pydantic import Field, NonNegativeInt, SecretStr
+# {% else %}
+from pydantic import NonNegativeInt, SecretStr
+# {% endif %}
 
 from app.core.redis_rate_limit import RedisSettings
 # {% if cookiecutter.database == "none" %}
@@ -28,16 +32,13 @@ KeyEntry = Annotated[
 class AuthSettings(RedisSettings):
     """Settings of API keys."""
 
-    secret_key: SecretStr | None = Field(
-        default=None, description="Key of the HMAC digests under which API keys are stored."
-    )
-    api_key_requests_per_minute: int = Field(
-        default=0, ge=0, description="Requests per minute and API key; 0 is unlimited."
-    )
+    secret_key: SecretStr | None = None
+    """Key of the HMAC digests under which API keys are stored."""
+    api_key_requests_per_minute: NonNegativeInt = 0
+    """Requests per minute and API key; 0 is unlimited."""
     # {% if cookiecutter.database == "none" %}
-    api_keys: CommaSeparated[KeyEntry] = Field(
-        default=[], description="The API keys, as `manage api-keys create` prints them."
-    )
+    api_keys: CommaSeparated[KeyEntry] = Field(default=[])
+    """The API keys, as `manage api-keys create` prints them."""
     # {% endif %}
 
     def find_unsafe_values(self) -> Iterator[str]:

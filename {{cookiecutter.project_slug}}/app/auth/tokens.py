@@ -68,7 +68,6 @@ class TokenService:
     """Issues and verifies tokens."""
 
     def __init__(self, settings: AuthSettings, private_key: RSAPrivateKey) -> None:
-        self.issuer = self.audience = settings.token_issuer
         self.lifetimes: dict[TokenType, int] = {
             "access": settings.access_token_minutes * 60,
             "refresh": settings.refresh_token_days * 24 * 3600,
@@ -106,7 +105,7 @@ class TokenService:
 
     def sign(self, token_type: TokenType, issued_at: int, end: int, **claims: str) -> str:
         """Return a token with these claims and those that every token has."""
-        common = {"iss": self.issuer, "aud": self.audience, "type": token_type}
+        common = {"iss": DISTRIBUTION, "aud": DISTRIBUTION, "type": token_type}
         times = {"iat": issued_at, "nbf": issued_at, "exp": end}
         header = {"typ": HEADER_TYPES[token_type], "kid": self.kid}
         return jwt.encode({**common, **times, **claims}, self.private_key, ALGORITHM, header)
@@ -145,8 +144,8 @@ class TokenService:
             token,
             self.public_keys[header["kid"]],
             algorithms=[ALGORITHM],
-            issuer=self.issuer,
-            audience=self.audience,
+            issuer=DISTRIBUTION,
+            audience=DISTRIBUTION,
             leeway=CLOCK_SKEW,
             options={"require": ["iss", "aud"], "strict_aud": True},
         )

@@ -12,7 +12,7 @@ from typing import Any
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
-from pydantic import Field, RedisDsn, Secret
+from pydantic import RedisDsn, Secret
 from redis.asyncio import ConnectionPool
 from structlog import get_logger
 
@@ -28,11 +28,8 @@ log = get_logger("app.rate_limit")
 class RedisSettings(CoreSettings):
     """Settings of shared rate limits."""
 
-    redis_url: Secret[RedisDsn] | None = Field(
-        default=None,
-        description="Redis for shared rate limits, as in redis://:password@localhost:6379/0. "
-        "Default: each process counts its own requests.",
-    )
+    redis_url: Secret[RedisDsn] | None = None
+    """Redis, in which processes share their rate limits: redis://:password@localhost:6379/0."""
 
     def find_unsafe_values(self) -> Iterator[str]:
         """Yield a message for each value that staging and production must not have."""

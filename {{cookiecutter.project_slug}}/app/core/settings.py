@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, IPvAnyNetwork, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DISTRIBUTION = "{{ cookiecutter.project_slug }}"
@@ -37,54 +44,45 @@ class CoreSettings(BaseSettings):
     """Settings that every service has."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
-    environment: Literal["local", "test", "staging", "production"] = Field(
-        default="local",
-        description="Environment: local, test, staging or production. The last two refuse unsafe "
-        "values.",
-    )
-    debug: bool = Field(
-        default=False, description="Send tracebacks to the client. Only with ENVIRONMENT=local."
-    )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Lowest logged level: DEBUG, INFO, WARNING or ERROR."
-    )
+    environment: Literal["local", "test", "staging", "production"] = "local"
+    """Environment: local, test, staging or production. The last two refuse unsafe values."""
+    debug: bool = False
+    """Send tracebacks to the client. Only with ENVIRONMENT=local."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Lowest logged level: DEBUG, INFO, WARNING or ERROR."""
     docs_enabled: bool = Field(
-        default_factory=lambda known: known["environment"] in ("local", "test"),
-        description="Serve /docs, /redoc and /openapi.json. Default: only locally and in tests.",
+        default_factory=lambda known: known["environment"] in ("local", "test")
     )
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")
-    workers: int = Field(default=1, ge=1, le=64, description="Number of worker processes.")
-    shutdown_timeout: int = Field(
-        default=20,
-        ge=1,
-        le=3600,
-        description="Seconds that requests in flight have to finish after SIGTERM.",
-    )
-    root_path: RootPath = Field(
-        default="", description="Path prefix that a proxy removes, such as /orders."
-    )
-    allowed_hosts: CommaSeparated[HostName] = Field(
-        default=["localhost", "127.0.0.1", "[::1]"],
-        description="Host names of this service; *.example.com matches every subdomain.",
-    )
-    cors_origins: CommaSeparated[Origin] = Field(
-        default=[],
-        description="Origins of browser applications on other sites, as in https://app.example.com.",
-    )
-    forwarded_allow_ips: CommaSeparated[IPvAnyNetwork] = Field(
-        default=[],
-        description="Addresses or networks of proxies whose X-Forwarded-* headers are trusted.",
-    )
-    max_body_bytes: int = Field(
-        default=256 * 1024, ge=1, description="Largest accepted request body in bytes."
-    )
-    rate_limit_per_minute: int = Field(
-        default=0, ge=0, description="Requests per minute and client address; 0 is unlimited."
-    )
+    """Serve /docs, /redoc and /openapi.json. Default: only locally and in tests."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Number of worker processes."""
+    shutdown_timeout: int = Field(default=20, ge=1, le=3600)
+    """Seconds that requests in flight have to finish after SIGTERM."""
+
+    root_path: RootPath = ""
+    """Path prefix that a proxy removes, such as /orders."""
+    allowed_hosts: CommaSeparated[HostName] = ["localhost", "127.0.0.1", "[::1]"]
+    """Host names of this service; *.example.com matches every subdomain."""
+    cors_origins: CommaSeparated[Origin] = []
+    """Origins of browser applications on other sites, as in https://app.example.com."""
+    forwarded_allow_ips: CommaSeparated[IPvAnyNetwork] = []
+    """Addresses or networks of proxies whose X-Forwarded-* headers are trusted."""
+    max_body_bytes: PositiveInt = 256 * 1024
+    """Largest accepted request body in bytes."""
+    rate_limit_per_minute: NonNegativeInt = 0
+    """Requests per minute and client address; 0 is unlimited."""
 
     @property
     def is_deployed(self) -> bool:

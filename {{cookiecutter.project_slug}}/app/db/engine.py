@@ -24,6 +24,7 @@ from app.db import sqlite
 from app.db.settings import DatabaseSettings
 
 POOL_TIMEOUT_SECONDS = 5
+POOL_RECYCLE_SECONDS = 3600  # below the idle timeouts of servers and firewalls
 STARTUP_TIMEOUT_SECONDS = 10
 IDLE_SECONDS = 1.0
 # {% if cookiecutter.database == "postgresql" %}
@@ -42,7 +43,7 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
         "pool_size": settings.database_pool_size,
         "max_overflow": settings.database_max_overflow,
         "pool_timeout": POOL_TIMEOUT_SECONDS,
-        "pool_recycle": settings.database_pool_recycle,
+        "pool_recycle": POOL_RECYCLE_SECONDS,
     }
     if not settings.database_pool_size:
         pooling = {"poolclass": NullPool}

@@ -3,47 +3,34 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import Field, PlainValidator, Secret
+from pydantic import Field, NonNegativeInt, PlainValidator, Secret
 from sqlalchemy import URL
 
 from app.core.settings import PLACEHOLDER, CoreSettings
 from app.db.url import BACKEND, LOCAL_DATABASE, parse_database_url
 
-# {% if cookiecutter.database == "postgresql" %}
-EXAMPLE_URL = "postgresql://user:password@localhost:5432/name"
-# {% elif cookiecutter.database == "mysql" %}
-EXAMPLE_URL = "mysql://user:password@localhost:3306/name"
-# {% else %}
-EXAMPLE_URL = "sqlite:////var/lib/app/app.db"
-# {% endif %}
-
 
 class DatabaseSettings(CoreSettings):
     """Settings of the database connection."""
 
-    database_url: Secret[Annotated[URL, PlainValidator(parse_database_url)]] | None = Field(
-        default=None,
-        description=f"URL of the database, as in {EXAMPLE_URL}. Default: the SQLite file local.db.",
-    )
-    database_pool_size: int = Field(
-        default=10,
-        ge=0,
-        le=1000,
-        description="Connections that each process keeps open; 0 opens one for each request.",
-    )
-    database_max_overflow: int = Field(
-        default=5, ge=0, le=1000, description="Additional connections under load."
-    )
-    database_pool_recycle: int = Field(
-        default=3600, ge=1, description="Seconds after which a connection is replaced."
-    )
-    database_statement_timeout: int = Field(
-        default=30, ge=0, description="Seconds after which a statement is cancelled; 0 disables it."
-    )
+    database_url: Secret[Annotated[URL, PlainValidator(parse_database_url)]] | None = None
+    # {% if cookiecutter.database == "postgresql" %}
+    """Database URL, as in postgresql://user:password@localhost:5432/name. Default: local.db."""
+    # {% elif cookiecutter.database == "mysql" %}
+    """Database URL, as in mysql://user:password@localhost:3306/name. Default: local.db."""
+    # {% else %}
+    """Database URL, as in sqlite:////var/lib/app/app.db. Default: local.db."""
+    # {% endif %}
+    database_pool_size: int = Field(default=10, ge=0, le=1000)
+    """Connections that each process keeps open; 0 opens one for each request."""
+    database_max_overflow: int = Field(default=5, ge=0, le=1000)
+    """Additional connections under load."""
+    database_statement_timeout: NonNegativeInt = 30
+    """Seconds after which a statement is cancelled; 0 disables it."""
     update_schema_on_startup: bool = Field(
-        default_factory=lambda known: known["environment"] == "local",
-        description="Update the schema at startup. Default: only with ENVIRONMENT=local.",
+        default_factory=lambda known: known["environment"] == "local"
     )
+    """Update the schema at startup. Default: only with ENVIRONMENT=local."""
 
     @property
     def database(self) -> URL:
