@@ -59,18 +59,19 @@ class ItemService:
         Raises:
             NotFoundError: The item of `query.after` does not exist.
         """
-        # {% if cookiecutter.auth == "none" %}
-        scope, statement = ITEMS, ACTIVE_ITEMS
-        # {% else %}
-        owner = {"owner_id": self.owner_id}
-        scope, statement = ITEMS.params(owner), ACTIVE_ITEMS.params(owner)
-        # {% endif %}
+        statement = ACTIVE_ITEMS
         if query.tag is not None:
             statement = statement.where(Item.tags.any(Tag.name == query.tag))
         if query.search is not None:
             # This reads every item of the list; docs/database.md has an index for it.
             statement = statement.where(Item.name.icontains(query.search, autoescape=True))
-        return await paginate(self.session, statement, query, sort=query.sort, scope=scope)
+        # {% if cookiecutter.auth == "none" %}
+        return await paginate(self.session, statement, query, sort=query.sort, scope=ITEMS)
+        # {% else %}
+        return await paginate(
+            self.session, statement, query, sort=query.sort, scope=ITEMS, owner_id=self.owner_id
+        )
+        # {% endif %}
 
     async def get(self, item_id: uuid.UUID) -> Item:
         """Return an item.
@@ -79,11 +80,11 @@ class ItemService:
             NotFoundError: No active item has this id.
         """
         # {% if cookiecutter.auth == "none" %}
-        statement = ACTIVE_ITEM.params(item_id=item_id)
+        item = await self.session.scalar(ACTIVE_ITEM, {"item_id": item_id})
         # {% else %}
-        statement = ACTIVE_ITEM.params(item_id=item_id, owner_id=self.owner_id)
+        key = {"item_id": item_id, "owner_id": self.owner_id}
+        item = await self.session.scalar(ACTIVE_ITEM, key)
         # {% endif %}
-        item = await self.session.scalar(statement)
         if item is None:
             raise NotFoundError("Item not found.")
         return item

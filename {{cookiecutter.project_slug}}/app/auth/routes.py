@@ -40,6 +40,7 @@ from app.db.pagination import Page, Rows, paginate
 from app.db.session import SessionDep
 
 EMAIL = TypeAdapter(Email)
+EVERYONE = select(User)
 log = get_logger("app.auth")
 
 
@@ -147,8 +148,7 @@ async def change_password(
 @users.get("/users", response_model=Page[UserRead], responses=problems(400, 401, 403, 404))
 async def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Rows[User]:
     """Return a page of users, the oldest first. Only for superusers."""
-    everyone = select(User)
-    return await paginate(session, everyone, query, sort="created_at", scope=everyone)
+    return await paginate(session, EVERYONE, query, sort="created_at", scope=EVERYONE)
 
 
 @asynccontextmanager

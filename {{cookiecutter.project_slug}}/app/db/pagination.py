@@ -1,12 +1,14 @@
 """Pages of lists. The cost of a page does not grow with the length of the list."""
 
+import operator
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import NotFoundError
@@ -68,69 +70,81 @@ class Rows(Generic[R]):
 
 
 async def paginate(
-    session: AsyncSession, statement: Select[R], query: PageQuery, *, sort: str, scope: Select[R]
+    session: AsyncSession,
+    statement: Select[R],
+    query: PageQuery,
+    *,
+    sort: str,
+    scope: Select[R],
+    **parameters: object,
 ) -> Rows[R]:
     """Return a page of the rows that a statement selects.
 
     Args:
         session: The session of the request.
-        statement: Selects the whole list.
+        statement: Selects the whole list. A constant is fastest: its pages are built once.
         query: Which page to return.
         sort: Name of a column that is never null; `-` sorts descending. Equal values are sorted
             by id. An index should have the columns of the filters, this column and the id.
         scope: Selects the rows in which `query.after` is looked up, deleted ones included, so that
             paging goes on when the row is deleted meanwhile.
+        parameters: Values of the bind parameters of `statement` and `scope`.
 
     Raises:
         NotFoundError: The row of `query.after` does not exist.
+    """
+    page, total, last = build_statements(statement, scope, sort, behind=query.after is not None)
+    parameters |= {"skip": query.skip, "limit": query.limit + 1}
+    if query.after:
+        found = (await session.execute(last, parameters | {"after": query.after})).one_or_none()
+        if found is None:
+            raise NotFoundError("The item of `after` does not exist.")
+        end = query.skip + query.limit + 1
+        parameters |= {"last_value": found[0], "last_id": found[1], "end": end}
+    rows = (await session.execute(page, parameters)).all()
+    count = rows[0][1] if rows else await session.scalar(total, parameters) or 0
+    items = [row[0] for row in rows[: query.limit]]
+    return Rows(
+        items=items,
+        total=min(count, MAX_TOTAL),
+        is_total_exact=count <= MAX_TOTAL,
+        next=items[-1].id if len(rows) > query.limit else None,
+    )
+
+
+@lru_cache
+def build_statements(
+    statement: Select[Any], scope: Select[Any], sort: str, *, behind: bool
+) -> tuple[Select[Any], Select[int], Select[Any]]:
+    """Return the statements for a page, for the total and for the row of `after`.
+
+    Each row of the page has the total as its second column. Building the statements for each
+    request would take as long as executing them.
     """
     model = statement.column_descriptions[0]["entity"]
     descending, name = sort.startswith("-"), sort.removeprefix("-")
     columns = (getattr(model, name), model.id)
     order = [column.desc() if descending else column for column in columns]
-    page = statement.order_by(*order)
-    if query.after:
-        last = scope.where(model.id == query.after).with_only_columns(*columns)
-        values = (await session.execute(last)).one_or_none()
-        if values is None:
-            raise NotFoundError("The item of `after` does not exist.")
+    bounded = statement.with_only_columns(model.id).limit(MAX_TOTAL + 1).subquery()
+    total = select(func.count()).select_from(bounded)
+    page = statement.add_columns(total.scalar_subquery()).order_by(*order)
+    if behind:
         # Not every database seeks in an index for a query that also reads the rows.
-        behind = statement.with_only_columns(model.id).where(is_behind(columns, values, descending))
-        ids = behind.order_by(*order).limit(query.skip + query.limit + 1).subquery()
-        page = page.join(ids, ids.c.id == model.id)
-    page = page.offset(query.skip).limit(query.limit + 1)
-    found = list(await session.scalars(page))
-    rows, has_more = found[: query.limit], len(found) > query.limit
-    total = query.skip + len(rows)
-    if has_more or query.after or (query.skip and not rows):
-        total = await count(session, statement)
-    return Rows(
-        items=rows,
-        total=min(total, MAX_TOTAL),
-        is_total_exact=total <= MAX_TOTAL,
-        next=rows[-1].id if has_more else None,
-    )
+        ids = statement.with_only_columns(model.id).where(is_behind(columns, descending))
+        window = ids.order_by(*order).limit(bindparam("end")).subquery()
+        page = page.join(window, window.c.id == model.id)
+    last = scope.where(model.id == bindparam("after")).with_only_columns(*columns)
+    return page.offset(bindparam("skip")).limit(bindparam("limit")), total, last
 
 
-def is_behind(
-    columns: Sequence[ColumnElement[Any]], values: Sequence[Any], descending: bool
-) -> ColumnElement[bool]:
-    """Return the condition that a row comes later in the order than the given values.
+def is_behind(columns: Sequence[ColumnElement[Any]], descending: bool) -> ColumnElement[bool]:
+    """Return the condition that a row comes later in the order than `last_value` and `last_id`.
 
     The condition has two equivalent forms, because each database can use an index for only one of
     them.
     """
     column, key = columns
-    value, row_id = literal(values[0], column.type), literal(values[1], key.type)
-    if descending:
-        ordered = tuple_(column, key) < tuple_(value, row_id)
-        return and_(ordered, or_(column < value, and_(column == value, key < row_id)))
-    ordered = tuple_(column, key) > tuple_(value, row_id)
-    return and_(ordered, or_(column > value, and_(column == value, key > row_id)))
-
-
-async def count(session: AsyncSession, statement: Select[Any]) -> int:
-    """Return how many rows a statement selects, or MAX_TOTAL + 1 if there are more."""
-    model = statement.column_descriptions[0]["entity"]
-    bounded = statement.with_only_columns(model.id).order_by(None).limit(MAX_TOTAL + 1)
-    return await session.scalar(select(func.count()).select_from(bounded.subquery())) or 0
+    value, row_id = bindparam("last_value", type_=column.type), bindparam("last_id", type_=key.type)
+    compare: Any = operator.lt if descending else operator.gt
+    ordered = compare(tuple_(column, key), tuple_(value, row_id))
+    return and_(ordered, or_(compare(column, value), and_(column == value, compare(key, row_id))))
