@@ -23,6 +23,7 @@ DOCKER = KUBERNETES or DEPLOYMENT == "docker"
 
 KEEP_IF = {
     "app/api": MODULAR,
+    "app/api.py": not MODULAR,
     "app/api/items.py": SQL,
     "app/api/quotes.py": not SQL,
     "app/services": MODULAR,
@@ -99,6 +100,7 @@ KEEP_IF = {
     "vercel.json": VERCEL,
     "tests/integration/test_vercel.py": VERCEL,
     "tests/databases.py": SQL,
+    "tests/parcels.py": SQL,
     "tests/with_database.py": SERVER,
     "tests/postgresql_server.py": DATABASE == "postgresql",
     "tests/mysql_server.py": DATABASE == "mysql",

@@ -12,9 +12,7 @@ from fastapi import Depends, FastAPI
 # {% endif %}
 from starlette.types import Receive, Scope, Send
 
-# {% if cookiecutter.structure == "modular" %}
 from app.api import router as resource_router
-# {% endif %}
 # {% if cookiecutter.auth != "none" %}
 from app.auth import get_current_user
 from app.auth import router as auth_router
@@ -34,11 +32,6 @@ from app.core.telemetry import load_telemetry_variables
 # {% if cookiecutter.database != "none" %}
 from app.db import errors as db_errors
 from app.db.session import open_database
-# {% endif %}
-# {% if cookiecutter.structure == "flat" and cookiecutter.database == "none" %}
-from app.quotes import router as resource_router
-# {% elif cookiecutter.structure == "flat" %}
-from app.items import router as resource_router
 # {% endif %}
 from app.settings import Settings, load_settings
 

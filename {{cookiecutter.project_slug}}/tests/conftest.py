@@ -18,6 +18,9 @@ from tests.databases import database_url, own_database_url  # noqa: F401 (fixtur
 from tests.keys import auth_settings, sign_in
 # {% endif %}
 from tests.logs import log_lines  # noqa: F401 (a fixture)
+# {% if cookiecutter.database != "none" %}
+from tests.parcels import parcels  # noqa: F401 (a fixture)
+# {% endif %}
 # {% if cookiecutter.auth == "jwt" %}
 from tests.users import auth_settings, sign_in
 # {% endif %}

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.auth.api_keys import HEADER, compute_checksum, digest_key, generate_key
+from app.auth.api_keys import HEADER, CurrentUser, compute_checksum, digest_key, generate_key
 # {% if cookiecutter.database == "none" %}
 from app.auth.configured_keys import ApiKey
 # {% else %}
@@ -13,6 +13,7 @@ from app.auth.clients import ApiKey
 from app.auth.stored_keys import KeyService
 # {% endif %}
 
+ME = "/me"
 SECRET_KEY = "0123456789abcdef0123456789abcdef"  # noqa: S105
 
 
@@ -43,6 +44,15 @@ async def create_key(
         await KeyService(session).add(client, key)
     # {% endif %}
     return text
+
+
+def add_route(app: FastAPI) -> None:
+    """Add a route that returns the name of the client."""
+
+    @app.get(ME, include_in_schema=False)
+    @app.post(ME, include_in_schema=False)
+    async def get_name(user: CurrentUser) -> str:
+        return user.name
 
 
 def replace_secret(key: str) -> str:

@@ -1,11 +1,10 @@
 """Tests of transactions and of database failures."""
 
 import asyncio
-import sqlite3
 import threading
 import uuid
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, closing
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Never
 
@@ -21,26 +20,24 @@ from app.db.session import SessionDep
 from app.db.url import BACKEND
 # {% endif %}
 from app.main import create_app
-from app.models import Item, Tag
-from tests.clients import MakeApp, MakeSettings, connect_user, open_client
+from tests.clients import MakeApp, MakeSettings, open_client
 # {% if cookiecutter.database == "sqlite" %}
 from tests.databases import upgrade_schema
 # {% else %}
 from tests.databases import make_test_database, upgrade_schema
 # {% endif %}
 from tests.logs import LogLines
+from tests.parcels import PARCELS_URL, Label, Parcel, connect_parcels
 from tests.problems import check_problem
 
-ITEMS_URL = "/api/v1/items"
 READY_URL = "/api/v1/ready"
-MUG = {"sku": "MUG-01", "name": "Mug", "price": "9.90", "tags": ["kitchen"]}
 
 Connect = Callable[[FastAPI], AbstractAsyncContextManager[AsyncClient]]
 
 
-async def count_items(app: FastAPI) -> int:
+async def count_parcels(app: FastAPI) -> int:
     async with app.state.sessions() as session:
-        return len((await session.scalars(select(Item))).all())
+        return len((await session.scalars(select(Parcel))).all())
 
 
 async def join_failed_connections() -> None:
@@ -62,100 +59,98 @@ class TestTransaction:
 
         pool = {"database_pool_size": 1, "database_max_overflow": 0}
         app = make_app(database_url=own_database_url, **pool)
-        async with connect_user(app) as client:
+        async with connect_parcels(app) as client:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(app.state.engine.dialect, "do_commit", fail)
-                response = await client.post(ITEMS_URL, json=MUG)
+                response = await client.post(PARCELS_URL)
 
             assert response.status_code == status
             assert "canary" not in response.text
-            assert (await client.post(ITEMS_URL, json=MUG)).status_code == 201
-            assert await count_items(app) == 1
+            assert (await client.post(PARCELS_URL)).status_code == 201
+            assert await count_parcels(app) == 1
 
-    async def test_exception_rolls_back(self, app: FastAPI, user_client: AsyncClient) -> None:
+    async def test_exception_rolls_back(self, app: FastAPI, parcels: AsyncClient) -> None:
         @app.post("/half")
         async def delete_and_fail(session: SessionDep) -> None:
-            await session.execute(delete(Item))
+            await session.execute(delete(Parcel))
             raise ValueError
 
-        await user_client.post(ITEMS_URL, json=MUG)
-        assert (await user_client.post("/half")).status_code == 500
+        await parcels.post(PARCELS_URL)
+        assert (await parcels.post("/half")).status_code == 500
 
-        assert await count_items(app) == 1
+        assert await count_parcels(app) == 1
 
     async def test_released_savepoint_rolls_back_with_its_transaction(
-        self, app: FastAPI, user_client: AsyncClient
+        self, app: FastAPI, parcels: AsyncClient
     ) -> None:
-        await user_client.post(ITEMS_URL, json=MUG)
+        await parcels.post(PARCELS_URL)
 
         async with app.state.sessions() as session:
             async with session.begin_nested():
-                await session.execute(delete(Item))
+                await session.execute(delete(Parcel))
             await session.rollback()
 
-        assert await count_items(app) == 1
+        assert await count_parcels(app) == 1
 
     async def test_flush_in_get_request_returns_500(
-        self, app: FastAPI, client: AsyncClient, log_lines: LogLines
+        self, app: FastAPI, parcels: AsyncClient, log_lines: LogLines
     ) -> None:
         @app.get("/write")
         async def write(session: SessionDep) -> None:
-            session.add(Tag(item_id=uuid.uuid4(), name="x"))
+            session.add(Label(parcel_id=uuid.uuid4(), name="x"))
 
-        assert (await client.get("/write")).status_code == 500
+        assert (await parcels.get("/write")).status_code == 500
         assert "a GET request must not change data" in str(log_lines()[-2])
 
 
 class TestRelationship:
-    async def test_unloaded_relationship_raises(
-        self, app: FastAPI, user_client: AsyncClient
-    ) -> None:
-        await user_client.post(ITEMS_URL, json=MUG)
+    async def test_unloaded_relationship_raises(self, app: FastAPI, parcels: AsyncClient) -> None:
+        await parcels.post(PARCELS_URL)
 
         async with app.state.sessions() as session:
-            item = await session.scalar(select(Item))
+            parcel = await session.scalar(select(Parcel))
             with pytest.raises(InvalidRequestError):
-                _ = item.tags
+                _ = parcel.labels
 
     async def test_deleting_parent_deletes_children(
-        self, app: FastAPI, user_client: AsyncClient
+        self, app: FastAPI, parcels: AsyncClient
     ) -> None:
-        await user_client.post(ITEMS_URL, json=MUG)
+        await parcels.post(PARCELS_URL)
 
         async with app.state.sessions() as session:
-            await session.execute(delete(Item))
-            assert (await session.scalars(select(Tag))).all() == []
+            await session.execute(delete(Parcel))
+            assert (await session.scalars(select(Label))).all() == []
 
 
 class TestIntegrityError:
     async def test_violated_foreign_key_returns_409(
-        self, app: FastAPI, client: AsyncClient
+        self, app: FastAPI, parcels: AsyncClient
     ) -> None:
         @app.post("/orphan")
         async def create_orphan(session: SessionDep) -> None:
-            session.add(Tag(item_id=uuid.uuid4(), name="x"))
+            session.add(Label(parcel_id=uuid.uuid4(), name="x"))
 
-        check_problem(await client.post("/orphan"), 409, "CONFLICT")
+        check_problem(await parcels.post("/orphan"), 409, "CONFLICT")
 
     async def test_violated_unique_key_returns_409(
-        self, app: FastAPI, user_client: AsyncClient
+        self, app: FastAPI, parcels: AsyncClient
     ) -> None:
-        @app.post("/twice/{item_id}")
-        async def create_twice(session: SessionDep, item_id: uuid.UUID) -> None:
-            await session.execute(insert(Tag).values(item_id=item_id, name="kitchen"))
+        @app.post("/twice/{parcel_id}")
+        async def create_twice(session: SessionDep, parcel_id: uuid.UUID) -> None:
+            await session.execute(insert(Label).values(parcel_id=parcel_id, name="kitchen"))
 
-        item = (await user_client.post(ITEMS_URL, json=MUG)).json()
+        parcel_id = (await parcels.post(PARCELS_URL)).json()
 
-        check_problem(await user_client.post(f"/twice/{item['id']}"), 409, "CONFLICT")
+        check_problem(await parcels.post(f"/twice/{parcel_id}"), 409, "CONFLICT")
 
     async def test_missing_value_returns_500(
-        self, app: FastAPI, client: AsyncClient, log_lines: LogLines
+        self, app: FastAPI, parcels: AsyncClient, log_lines: LogLines
     ) -> None:
         @app.post("/incomplete")
         async def create_incomplete(session: SessionDep) -> None:
-            await session.execute(insert(Item).values(name="Mug", price=1))
+            await session.execute(insert(Parcel).values(name="Mug"))
 
-        check_problem(await client.post("/incomplete"), 500, "INTERNAL_ERROR")
+        check_problem(await parcels.post("/incomplete"), 500, "INTERNAL_ERROR")
         assert "Traceback" in str(log_lines())
 
 
@@ -166,16 +161,16 @@ class TestFailure:
         monkeypatch.setattr(db_engine, "POOL_TIMEOUT_SECONDS", 1)
         pool = {"database_pool_size": 1, "database_max_overflow": 0}
         app = make_app(database_url=own_database_url, **pool)
-        async with connect_user(app) as client:
+        async with connect_parcels(app) as client:
             async with app.state.sessions() as session:
                 await session.execute(text("SELECT 1"))
-                response = await client.get(ITEMS_URL)
+                response = await client.get(PARCELS_URL)
                 ready = await client.get(READY_URL)
 
             check_problem(response, 503, "SERVICE_UNAVAILABLE")
             assert response.headers["retry-after"].isdigit()
             assert ready.status_code == 200
-            assert (await client.get(ITEMS_URL)).status_code == 200
+            assert (await client.get(PARCELS_URL)).status_code == 200
 
     async def test_invalid_statement_returns_500(self, app: FastAPI, client: AsyncClient) -> None:
         @app.get("/mistake")
@@ -205,21 +200,21 @@ class TestFailure:
             raise ConnectionRefusedError("canary")
 
         app = make_app(database_url=own_database_url)
-        async with connect_user(app) as client:
+        async with connect_parcels(app) as client:
             event.listen(app.state.engine.sync_engine, "do_execute", refuse)
-            response = await client.get(ITEMS_URL)
+            response = await client.get(PARCELS_URL)
             event.remove(app.state.engine.sync_engine, "do_execute", refuse)
 
             check_problem(response, 503, "SERVICE_UNAVAILABLE")
             assert "canary" not in response.text
-            assert (await client.get(ITEMS_URL)).status_code == 200
+            assert (await client.get(PARCELS_URL)).status_code == 200
 
     async def test_closed_idle_connection_is_replaced(
         self, make_app: MakeApp, own_database_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(db_engine, "IDLE_SECONDS", 0)
         app = make_app(database_url=own_database_url)
-        async with connect_user(app) as client:
+        async with connect_parcels(app) as client:
             async with app.state.engine.connect() as connection:
                 driver = (await connection.get_raw_connection()).driver_connection
             # {% if cookiecutter.database == "mysql" %}
@@ -228,7 +223,7 @@ class TestFailure:
             await driver.close()
             # {% endif %}
 
-            assert (await client.get(ITEMS_URL)).status_code == 200
+            assert (await client.get(PARCELS_URL)).status_code == 200
 
 
 class TestStartup:
@@ -297,8 +292,7 @@ class TestStartup:
         async with app.router.lifespan_context(app), open_client(app) as client:
             assert (await client.get(READY_URL)).status_code == 200
 
-        with closing(sqlite3.connect(tmp_path / "local.db")) as file:
-            assert file.execute("SELECT * FROM items").fetchall() == []
+        assert (tmp_path / "local.db").exists()
         (line,) = [line for line in log_lines() if line["event"] == "no_database_url"]
         assert line["using"] == "sqlite+aiosqlite:///local.db"
 # {% if cookiecutter.database != "sqlite" %}

@@ -5,10 +5,14 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import FastAPI
+import pytest
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 from httpx2 import AsyncClient
 
+from app.api import router as resource_router
+from app.main import create_app
+from app.settings import Settings
 from tests.problems import check_problem
 
 PUBLIC = {
@@ -32,6 +36,20 @@ HEADER, OTHER_NAMES = "Authorization", ("access_token", "token", "Authorization"
 # {% else %}
 HEADER, OTHER_NAMES = "X-API-Key", ("api_key", "key", "X-API-Key")
 # {% endif %}
+
+
+@pytest.fixture
+def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
+    """The application with another resource."""
+    router = APIRouter()
+    router.include_router(resource_router)
+
+    @router.get("/parcels")
+    async def list_parcels() -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("app.main.resource_router", router)
+    return create_app(settings)
 
 
 def list_routes(app: FastAPI) -> Iterator[tuple[str, str]]:

@@ -2,17 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import DDL, event, inspect, text
+from sqlalchemy import DDL, Column, Integer, Table, event, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.engine import create_engine
 from app.db.schema import SchemaError, check_schema, update_schema, upgrade
-from app.models import Base, Tag
+from app.models import Base
 from app.settings import Settings
 from tests.clients import MakeSettings
 
@@ -30,17 +29,27 @@ async def engine(own_settings: Settings) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
+@pytest.fixture
+def new_table() -> Iterator[Table]:
+    """A table that the models have gained."""
+    table = Table("parcels", Base.metadata, Column("id", Integer, primary_key=True))
+    yield table
+    Base.metadata.remove(table)
+
+
 async def list_tables(engine: AsyncEngine) -> set[str]:
     async with engine.connect() as connection:
         return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
 
 
 class TestUpgrade:
-    async def test_creates_missing_tables_and_keeps_the_others(self, engine: AsyncEngine) -> None:
+    async def test_creates_missing_tables_and_keeps_the_others(
+        self, engine: AsyncEngine, new_table: Table
+    ) -> None:
         await upgrade(engine)
         async with engine.begin() as connection:
             await connection.execute(text("CREATE TABLE mine (id INTEGER)"))
-            await connection.run_sync(Base.metadata.tables[Tag.__tablename__].drop)
+            await connection.run_sync(new_table.drop)
         with pytest.raises(SchemaError, match="Run: uv run manage create-schema"):
             await check_schema(engine)
 
@@ -64,9 +73,9 @@ class TestUpgrade:
         await check_schema(engine)
 
     async def test_event_of_the_metadata_creates_a_view(
-        self, own_settings: Settings, engine: AsyncEngine
+        self, own_settings: Settings, engine: AsyncEngine, new_table: Table
     ) -> None:
-        view = DDL("CREATE VIEW names AS SELECT name FROM items")  # type: ignore[no-untyped-call]
+        view = DDL("CREATE VIEW ids AS SELECT id FROM parcels")  # type: ignore[no-untyped-call]
         event.listen(Base.metadata, "after_create", view)
         try:
             await update_schema(own_settings)
@@ -74,16 +83,11 @@ class TestUpgrade:
             event.remove(Base.metadata, "after_create", view)
 
         async with engine.connect() as connection:
-            assert (await connection.execute(text("SELECT name FROM names"))).all() == []
+            assert (await connection.execute(text("SELECT id FROM ids"))).all() == []
 
 
-async def test_missing_table_is_not_ready(running_app: FastAPI, client: AsyncClient) -> None:
-    engine = running_app.state.engine
-    async with engine.begin() as connection:
-        await connection.run_sync(Base.metadata.tables[Tag.__tablename__].drop)
-
+async def test_missing_table_is_not_ready(client: AsyncClient, new_table: Table) -> None:
     response = await client.get("/api/v1/ready")
 
-    await upgrade(engine)
     assert response.status_code == 503
     assert response.json()["checks"] == {"database": "ok", "schema": "fail"}

@@ -7,23 +7,13 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 
-from app.auth.api_keys import HEADER, INVALID_KEYS, CurrentUser, generate_key
+from app.auth.api_keys import HEADER, INVALID_KEYS, generate_key
 from tests.clients import MakeApp, MakeSettings, connect, open_client, run
-from tests.keys import create_key, replace_secret, sign_in
+from tests.keys import ME, add_route, create_key, replace_secret, sign_in
 from tests.logs import LogLines
 from tests.problems import check_problem, strip_varying
 
 CHALLENGE = 'ApiKey realm="api"'
-ME = "/me"
-
-
-def add_route(app: FastAPI) -> None:
-    """Add a route that returns the name of the client."""
-
-    @app.get(ME, include_in_schema=False)
-    @app.post(ME, include_in_schema=False)
-    async def get_name(user: CurrentUser) -> str:
-        return user.name
 
 
 @pytest.fixture

@@ -9,13 +9,19 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import event, select, update
 
-from app.auth.api_keys import HEADER
+from app.auth.api_keys import HEADER, CurrentUser
 from app.auth.clients import ApiClient, ApiKey
 from app.auth.stored_keys import KeyService
 from tests.clients import MakeApp, connect_user
+from tests.keys import ME, add_route
 from tests.problems import check_problem
 
-ITEMS = "/api/v1/items"
+
+@pytest.fixture
+def app(make_app: MakeApp) -> FastAPI:
+    app = make_app()
+    add_route(app)
+    return app
 
 
 async def update_key(app: FastAPI, **values: Any) -> None:
@@ -40,7 +46,7 @@ class TestKey:
     async def test_revoked_key_returns_401(self, app: FastAPI, user_client: AsyncClient) -> None:
         await update_key(app, revoked_at=datetime.now(UTC))
 
-        check_problem(await user_client.get(ITEMS), 401, "INVALID_API_KEY")
+        check_problem(await user_client.get(ME), 401, "INVALID_API_KEY")
 
     @pytest.mark.parametrize(("seconds", "status"), [(30, 200), (-1, 401)])
     async def test_key_expires_to_the_second(
@@ -48,7 +54,7 @@ class TestKey:
     ) -> None:
         await update_key(app, expires_at=datetime.now(UTC) + timedelta(seconds=seconds))
 
-        assert (await user_client.get(ITEMS)).status_code == status
+        assert (await user_client.get(ME)).status_code == status
 
     async def test_deleting_client_deletes_its_keys(
         self, app: FastAPI, user_client: AsyncClient
@@ -56,7 +62,7 @@ class TestKey:
         async with app.state.sessions.begin() as session:
             await session.delete(await session.scalar(select(ApiClient)))
 
-        check_problem(await user_client.get(ITEMS), 401, "INVALID_API_KEY")
+        check_problem(await user_client.get(ME), 401, "INVALID_API_KEY")
 
 
 class TestLastUse:
@@ -86,7 +92,7 @@ class TestLastUse:
         updates.clear()
 
         for _ in range(3):
-            await user_client.get(ITEMS)
+            await user_client.get(ME)
 
         key = await get_key(app)
         assert len(updates) == 1
@@ -96,10 +102,11 @@ class TestLastUse:
     async def test_needs_one_connection(self, make_app: MakeApp, own_database_url: str) -> None:
         pool = {"database_pool_size": 1, "database_max_overflow": 0}
         app = make_app(database_url=own_database_url, **pool)
+        add_route(app)
         async with connect_user(app) as client:
             await update_key(app, last_used_at=None)
 
-            assert (await client.get(ITEMS)).status_code == 200
+            assert (await client.get(ME)).status_code == 200
 
     async def test_concurrent_requests_record_once(
         self, make_app: MakeApp, own_database_url: str
@@ -126,6 +133,10 @@ class TestLastUse:
     ) -> None:
         await update_key(app, last_used_at=None)
 
-        assert (await user_client.post(ITEMS, json={})).status_code == 422
+        @app.post("/crash")
+        async def crash(_client: CurrentUser) -> None:
+            raise ValueError
+
+        assert (await user_client.post("/crash")).status_code == 500
 
         assert (await get_key(app)).last_used_at

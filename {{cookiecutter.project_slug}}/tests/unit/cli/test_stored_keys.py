@@ -12,17 +12,16 @@ from httpx2 import AsyncClient
 from app.auth.api_keys import HEADER, parse_key_id
 from app.cli import main
 from tests.clients import MakeApp, connect_user
-from tests.keys import SECRET_KEY
-
-ITEMS = "/api/v1/items"
-MUG = {"sku": "MUG-01", "name": "Mug", "price": "9.90"}
+from tests.keys import ME, SECRET_KEY, add_route
 
 Manage = Callable[..., Awaitable[Result]]
 
 
 @pytest.fixture
 async def user_client(make_app: MakeApp, own_database_url: str) -> AsyncIterator[AsyncClient]:
-    async with connect_user(make_app(database_url=own_database_url)) as client:
+    app = make_app(database_url=own_database_url)
+    add_route(app)
+    async with connect_user(app) as client:
         yield client
 
 
@@ -49,14 +48,14 @@ class TestCreate:
     async def test_prints_valid_key(self, manage: Manage, user_client: AsyncClient) -> None:
         headers = await create(manage)
 
-        assert (await user_client.get(ITEMS, headers=headers)).status_code == 200
+        assert (await user_client.get(ME, headers=headers)).status_code == 200
 
     async def test_scope_and_days_restrict_key(
         self, manage: Manage, user_client: AsyncClient
     ) -> None:
         headers = await create(manage, "--scope", "read", "--days", "30")
 
-        assert (await user_client.post(ITEMS, headers=headers, json=MUG)).status_code == 403
+        assert (await user_client.post(ME, headers=headers)).status_code == 403
         last_day = (datetime.now(UTC) + timedelta(days=30)).date()
         listed = (await manage("list")).stdout
         assert "  umbrella  read  " in listed
@@ -108,14 +107,13 @@ class TestRevoke:
         self, manage: Manage, user_client: AsyncClient, select: Callable[[str], str]
     ) -> None:
         old, new = await create(manage), await create(manage)
-        await user_client.post(ITEMS, headers=old, json=MUG)
 
         revoked = await manage("revoke", select(old[HEADER]))
 
         event = json.loads(revoked.stdout)
         assert (event["event"], event["key_id"]) == ("api_key_revoked", parse_key_id(old[HEADER]))
-        assert (await user_client.get(ITEMS, headers=old)).status_code == 401
-        assert (await user_client.get(ITEMS, headers=new)).json()["total"] == 1
+        assert (await user_client.get(ME, headers=old)).status_code == 401
+        assert (await user_client.get(ME, headers=new)).json() == "umbrella"
 
     async def test_unknown_key_exits_with_1(self, manage: Manage) -> None:
         result = await manage("revoke", "0" * 16)

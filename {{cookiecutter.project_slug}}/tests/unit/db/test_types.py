@@ -14,7 +14,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import StatementError
 
 from app.db.types import UTCDateTime, create_uuid7, new_id
-from app.models import Item
+from tests.parcels import PARCELS_URL, Parcel
 
 TIME = datetime(2026, 7, 1, 12, 30, 15, 123456, tzinfo=timezone(timedelta(hours=2)))
 
@@ -34,33 +34,32 @@ class TestUTCDateTime:
         with pytest.raises(ValueError, match="time zone"):
             UTCDateTime().process_bind_param(TIME.replace(tzinfo=None), DefaultDialect())
 
-    async def test_time_is_returned_in_utc(self, app: FastAPI, user_client: AsyncClient) -> None:
-        await user_client.post("/api/v1/items", json={"sku": "A", "name": "a", "price": "1"})
+    async def test_time_is_returned_in_utc(self, app: FastAPI, parcels: AsyncClient) -> None:
+        await parcels.post(PARCELS_URL)
 
         async with app.state.sessions() as session:
-            await session.execute(update(Item).values(created_at=TIME))
-            item = await session.scalar(select(Item).where(Item.created_at == TIME))
+            await session.execute(update(Parcel).values(created_at=TIME))
+            parcel = await session.scalar(select(Parcel).where(Parcel.created_at == TIME))
 
-        assert item.created_at == TIME
-        assert item.created_at.tzinfo is UTC
+        assert parcel.created_at == TIME
+        assert parcel.created_at.tzinfo is UTC
 
 
 class TestMoney:
     @pytest.mark.parametrize(
         ("expression", "expected"),
         [
-            pytest.param(Item.price * 2, "19.80", id="multiply"),
-            pytest.param(Item.price + Decimal("0.1"), "10.00", id="add"),
-            pytest.param(func.sum(Item.price), "9.95", id="sum"),
-            pytest.param(func.avg(Item.price), "4.98", id="avg"),
+            pytest.param(Parcel.price * 2, "19.80", id="multiply"),
+            pytest.param(Parcel.price + Decimal("0.1"), "10.00", id="add"),
+            pytest.param(func.sum(Parcel.price), "9.95", id="sum"),
+            pytest.param(func.avg(Parcel.price), "4.98", id="avg"),
         ],
     )
     async def test_arithmetic_is_exact(
-        self, app: FastAPI, user_client: AsyncClient, expression: Any, expected: str
+        self, app: FastAPI, parcels: AsyncClient, expression: Any, expected: str
     ) -> None:
         for price in ("9.90", "0.05"):
-            body = {"sku": uuid.uuid4().hex.upper(), "name": "a", "price": price}
-            await user_client.post("/api/v1/items", json=body)
+            await parcels.post(PARCELS_URL, params={"price": price})
 
         async with app.state.sessions() as session:
             results = (await session.scalars(select(expression))).all()
@@ -69,11 +68,11 @@ class TestMoney:
 
     def test_multiplication_by_a_fraction_is_refused(self) -> None:
         with pytest.raises(TypeError, match="multiplied by an integer"):
-            Item.price * Decimal("1.5")
+            Parcel.price * Decimal("1.5")
 
     async def test_more_than_two_decimals_are_refused(
-        self, app: FastAPI, user_client: AsyncClient
+        self, app: FastAPI, parcels: AsyncClient
     ) -> None:
         async with app.state.sessions() as session:
             with pytest.raises(StatementError, match="at most two decimals"):
-                await session.execute(update(Item).values(price=Decimal("1.999")))
+                await session.execute(update(Parcel).values(price=Decimal("1.999")))
