@@ -18,7 +18,7 @@ from app.core.errors import BusinessRuleError, NotFoundError, Problem
 from app.db.errors import unique
 from app.db.pagination import Page, Rows, paginate
 from app.db.session import SessionDep
-from app.db.types import UTCNow
+from app.db.types import utc_now
 from app.models import Item, Tag
 from app.schemas import ItemCreate, ItemQuery, ItemRead, ItemUpdate
 
@@ -115,7 +115,7 @@ class ItemService:
         if changes:
             # Locks the row: concurrent updates of an item must not overwrite each other. SQLite
             # has no FOR UPDATE.
-            changed = update(Item).where(Item.id == item_id).values(updated_at=UTCNow())
+            changed = update(Item).where(Item.id == item_id).values(updated_at=utc_now())
             await self.session.execute(changed)
         item = await self.get(item_id)
         check_price_increase(item.price, changes.get("price", item.price))

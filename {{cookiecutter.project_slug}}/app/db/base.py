@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from app.db.types import UTCDateTime, UTCNow, new_id
+from app.db.types import UTCDateTime, new_id, utc_now
 
 # Constraints are changed and dropped by name, which databases would otherwise choose.
 NAMING_CONVENTION = {
@@ -22,14 +22,13 @@ NAMING_CONVENTION = {
 
 
 class Base(DeclarativeBase):
-    """Base of all models. Values that the database generates are read back when it does."""
+    """Base of all models."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     # {% if cookiecutter.database == "mysql" %}
     # Text is compared byte by byte: `à` is not `a`. Repeat this in a model's `__table_args__`.
     __table_args__: Any = ({"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"},)
     # {% endif %}
-    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - as SQLAlchemy declares it
 
 
 class Record(Base):
@@ -38,7 +37,5 @@ class Record(Base):
     __abstract__ = True
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id, sort_order=-1)
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=UTCNow())
-    updated_at: Mapped[datetime] = mapped_column(
-        UTCDateTime, server_default=UTCNow(), onupdate=UTCNow()
-    )
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, onupdate=utc_now)

@@ -12,9 +12,8 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric
 # {% if cookiecutter.database == "mysql" %}
 from sqlalchemy.dialects import mysql
 # {% endif %}
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.functions import FunctionElement, ReturnTypeFromArgs
+from sqlalchemy.sql.functions import ReturnTypeFromArgs
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 CENT = Decimal("0.01")
@@ -29,6 +28,11 @@ def create_uuid7() -> uuid.UUID:
 
 # The standard library has it from Python 3.14; there ids also increase within a millisecond.
 new_id: Callable[[], uuid.UUID] = getattr(uuid, "uuid7", create_uuid7)
+
+
+def utc_now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -62,33 +66,6 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None or value.tzinfo is UTC:
             return value
         return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
-
-
-class UTCNow(FunctionElement[datetime]):
-    """The current time of the database, for `server_default` and `onupdate`."""
-
-    type = UTCDateTime()
-    inherit_cache = True
-
-
-@compiles(UTCNow)
-def compile_now(_element: UTCNow, _compiler: object, **_options: object) -> str:
-    """Return standard SQL."""
-    return "CURRENT_TIMESTAMP"
-
-
-# {% if cookiecutter.database == "mysql" %}
-@compiles(UTCNow, "mysql")
-def compile_now_for_mysql(_element: UTCNow, _compiler: object, **_options: object) -> str:
-    """Return MySQL's SQL; the result is in UTC whatever the time zone of the session."""
-    return "(UTC_TIMESTAMP(6))"
-
-
-# {% endif %}
-@compiles(UTCNow, "sqlite")
-def compile_now_for_sqlite(_element: UTCNow, _compiler: object, **_options: object) -> str:
-    """Return SQLite's SQL; the result has SQLAlchemy's format and milliseconds."""
-    return "(strftime('%Y-%m-%d %H:%M:%f000', 'now'))"
 
 
 class Money(TypeDecorator[Decimal]):

@@ -15,8 +15,8 @@ def upgrade() -> None:
         "api_clients",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(length=63), nullable=False),
-        sa.Column("created_at", types.UTCDateTime(), server_default=types.UTCNow(), nullable=False),
-        sa.Column("updated_at", types.UTCDateTime(), server_default=types.UTCNow(), nullable=False),
+        sa.Column("created_at", types.UTCDateTime(), nullable=False),
+        sa.Column("updated_at", types.UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_clients")),
         sa.UniqueConstraint("name", name=op.f("uq_api_clients_name")),
         # {% if cookiecutter.database == "mysql" %}
@@ -34,8 +34,8 @@ def upgrade() -> None:
         sa.Column("expires_at", types.UTCDateTime(), nullable=False),
         sa.Column("revoked_at", types.UTCDateTime(), nullable=True),
         sa.Column("last_used_at", types.UTCDateTime(), nullable=True),
-        sa.Column("created_at", types.UTCDateTime(), server_default=types.UTCNow(), nullable=False),
-        sa.Column("updated_at", types.UTCDateTime(), server_default=types.UTCNow(), nullable=False),
+        sa.Column("created_at", types.UTCDateTime(), nullable=False),
+        sa.Column("updated_at", types.UTCDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["client_id"],
             ["api_clients.id"],

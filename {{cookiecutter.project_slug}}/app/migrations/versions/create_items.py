@@ -28,8 +28,8 @@ def upgrade() -> None:
         sa.Column("description", sa.String(length=2000), nullable=True),
         sa.Column("price", types.Money(), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
-        sa.Column("created_at", types.UTCDateTime(), server_default=types.UTCNow(), nullable=False),
-        sa.Column("updated_at", types.UTCDateTime(), server_default=types.UTCNow(), nullable=False),
+        sa.Column("created_at", types.UTCDateTime(), nullable=False),
+        sa.Column("updated_at", types.UTCDateTime(), nullable=False),
         # {% if cookiecutter.auth != "none" %}
         sa.ForeignKeyConstraint(
             ["owner_id"],

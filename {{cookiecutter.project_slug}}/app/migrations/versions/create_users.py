@@ -19,8 +19,8 @@ def upgrade() -> None:
         sa.Column("password_hash", sa.String(length=60), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("is_superuser", sa.Boolean(), nullable=False),
-        sa.Column("created_at", types.UTCDateTime(), server_default=types.UTCNow(), nullable=False),
-        sa.Column("updated_at", types.UTCDateTime(), server_default=types.UTCNow(), nullable=False),
+        sa.Column("created_at", types.UTCDateTime(), nullable=False),
+        sa.Column("updated_at", types.UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
         # {% if cookiecutter.database == "mysql" %}
@@ -37,8 +37,8 @@ def upgrade() -> None:
         sa.Column("previous_token_digest", sa.String(length=64), nullable=True),
         sa.Column("rotated_at", types.UTCDateTime(), nullable=True),
         sa.Column("expires_at", types.UTCDateTime(), nullable=False),
-        sa.Column("created_at", types.UTCDateTime(), server_default=types.UTCNow(), nullable=False),
-        sa.Column("updated_at", types.UTCDateTime(), server_default=types.UTCNow(), nullable=False),
+        sa.Column("created_at", types.UTCDateTime(), nullable=False),
+        sa.Column("updated_at", types.UTCDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["user_id"],
             ["users.id"],
