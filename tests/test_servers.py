@@ -209,7 +209,7 @@ def test_nginx_replaces_what_the_service_trusts(site: Path) -> None:
         "X-Forwarded-Proto": "$scheme",
         "X-Request-ID": "$request_id",
     }
-    assert "client_max_body_size 256k;" in text
+    assert "client_max_body_size 64k;" in text
     # The service closes idle connections after 75 seconds.
     assert int(re.search(r"keepalive_timeout (\d+)s;", text)[1]) < 75
     assert text.count("server_tokens off;") == text.count("\nserver {")

@@ -1,4 +1,4 @@
-"""The duration of a login reveals nothing and delays nobody (PWD-09).
+"""The duration of a login reveals nothing, and neither logins nor bodies delay others (PWD-09).
 
 `pytest -s` prints the figures. Other processes may disturb a measurement, so each is repeated once
 before it fails.
@@ -9,11 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
-from routes import Request
+from routes import FORM, JSON, Request
 from service_process import HEALTH, Launch, Service
-from users import WRONG_PASSWORD, Client, User, sign_up
+from users import LOGIN, SIGN_UP, WRONG_PASSWORD, Client, User, sign_up
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +22,7 @@ SAMPLES = 30
 TOLERANCE = 0.15
 LOGINS = 16
 SLOWEST_HEALTH = 0.2  # seconds
+SLOWEST_HEALTH_WITH_BODIES = 0.1
 
 
 def measure(act: Callable[[], object]) -> float:
@@ -72,6 +74,11 @@ def percentiles(times: list[float]) -> tuple[float, float, float]:
     return cuts[49], cuts[94], cuts[98]
 
 
+def report(name: str, times: list[float]) -> None:
+    p50, p95, p99 = (f"{one * 1000:.1f}" for one in percentiles(times))
+    print(f"health, {name}: p50 {p50}, p95 {p95}, p99 {p99} ms, n={len(times)}")  # noqa: T201
+
+
 def poll_health(client: Client, times: list[float], is_over: Callable[[], bool]) -> None:
     request = Request(target=HEALTH.encode())
     while not is_over():
@@ -97,9 +104,39 @@ def test_logins_do_not_delay_health(launch: Launch) -> None:
                 polling.result()
             assert {answer.status for answer in answers} == {200}
             for name, times in (("idle", idle), (f"{LOGINS} logins in flight", busy)):
-                p50, p95, p99 = (f"{one * 1000:.1f}" for one in percentiles(times))
-                print(f"health, {name}: p50 {p50}, p95 {p95}, p99 {p99} ms, n={len(times)}")  # noqa: T201
+                report(name, times)
             print(f"{LOGINS / seconds:.1f} logins a second")  # noqa: T201
             if percentiles(busy)[1] < SLOWEST_HEALTH:
                 return
             assert attempts_left, percentiles(busy)
+
+
+SLOW_BODIES = {
+    "strings in 900 lists": (SIGN_UP, JSON, b"[" * 900 + b'"a",' * 15_000 + b'"a"' + b"]" * 900),
+    "objects": (SIGN_UP, JSON, b"[" + b'{"a":1},' * 8_000 + b"1]"),
+    "numbers": (SIGN_UP, JSON, b"[" + b"1," * 32_000 + b"1]"),
+    "separators": (LOGIN, FORM, b"&" * 65_000),
+    "escapes": (LOGIN, FORM, b"username=" + b"%61" * 21_000),
+}
+
+
+@pytest.mark.parametrize("name", SLOW_BODIES)
+def test_large_bodies_do_not_delay_health(service: Service, name: str) -> None:
+    """Ten bodies that take the longest to parse arrive at the same time."""
+    path, content_type, body = SLOW_BODIES[name]
+    client = Client(service)
+    request = Request("POST", path.encode()).put("Content-Type", content_type.encode())
+    request = replace(request, body=body)
+    for attempts_left in (2, 1, 0):
+        busy: list[float] = []
+        over = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            polling = pool.submit(poll_health, client, busy, over.is_set)
+            answers = [answer for _ in range(20) for answer in client.ask_at_once([request] * 10)]
+            over.set()
+            polling.result()
+        assert {answer.status for answer in answers} == {413 if path == LOGIN else 422}
+        report(name, busy)
+        if percentiles(busy)[2] < SLOWEST_HEALTH_WITH_BODIES:
+            return
+        assert attempts_left, percentiles(busy)

@@ -49,7 +49,12 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem} for status in statuses}
 
 
-auth = APIRouter(prefix="/auth", tags=["auth"], dependencies=[Depends(forbid_storing)])
+auth = APIRouter(
+    prefix="/auth",
+    tags=["auth"],
+    dependencies=[Depends(forbid_storing)],
+    max_body_size=16 * 1024,  # a form takes more time to parse than JSON
+)
 users = APIRouter(tags=["users"], dependencies=[Depends(require_superuser)])
 
 

@@ -79,7 +79,7 @@ class CoreSettings(BaseSettings):
     """Origins of browser applications on other sites, as in https://app.example.com."""
     forwarded_allow_ips: CommaSeparated[IPvAnyNetwork] = []
     """Addresses or networks of proxies whose X-Forwarded-* headers are trusted."""
-    max_body_bytes: PositiveInt = 256 * 1024
+    max_body_bytes: PositiveInt = 64 * 1024
     """Largest accepted request body in bytes."""
     rate_limit_per_minute: NonNegativeInt = 0
     """Requests per minute and client address; 0 is unlimited."""

@@ -77,7 +77,7 @@ async def test_invalid_fields_are_named_and_not_echoed(
         '{"weight_grams": 1, "reference": "\\ud800"}',
         '{"weight_grams": 1, "\\ud800": 1}',
         '{"weight_grams": ' + "9" * 5000 + "}",
-        "[" * 100_000,
+        "[" * 60_000,
         '{"weight_grams": 1, "' + "k" * 10_000 + '": 1}',
         "\udcff",
     ],
