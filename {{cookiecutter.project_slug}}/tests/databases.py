@@ -12,12 +12,8 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.engine import create_engine
-# {% if cookiecutter.__alembic == "yes" %}
-from app.db.migrate import upgrade
-# {% else %}
 from app.db.schema import upgrade
-# {% endif %}
-from app.db.url import parse_database_url
+from app.db.settings import parse_database_url
 from app.models import Base
 from app.settings import Settings
 

@@ -6,14 +6,11 @@ from app.cli import (
     # {% if cookiecutter.auth == "api_key" %}
     api_keys,
     # {% endif %}
-    # {% if cookiecutter.database != "none" and cookiecutter.__alembic != "yes" %}
-    create_schema,
+    # {% if cookiecutter.database != "none" %}
+    database,
     # {% endif %}
     # {% if cookiecutter.auth == "jwt" %}
     keys,
-    # {% endif %}
-    # {% if cookiecutter.__alembic == "yes" %}
-    migrate,
     # {% endif %}
     openapi,
     serve,
@@ -32,9 +29,9 @@ def main() -> None:
 main.add_command(serve.serve)
 main.add_command(openapi.openapi)
 # {% if cookiecutter.__alembic == "yes" %}
-main.add_command(migrate.migrate)
+main.add_command(database.migrate)
 # {% elif cookiecutter.database != "none" %}
-main.add_command(create_schema.create_schema)
+main.add_command(database.create_schema)
 # {% endif %}
 # {% if cookiecutter.auth == "jwt" %}
 main.add_command(users.create_user)

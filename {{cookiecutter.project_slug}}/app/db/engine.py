@@ -3,11 +3,10 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, ExceptionContext, event, text
+from sqlalchemy import ExceptionContext, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -109,21 +108,6 @@ def ping_idle_connection(
         dialect.do_ping(connection)
     except Exception as error:
         raise InvalidatePoolError from error
-
-
-def get_read_engine(engine: AsyncEngine) -> AsyncEngine:
-    """Return an engine for reads without transactions, which shares the connection pool."""
-    return engine.execution_options(**BACKENDS[engine.dialect.name].READ_OPTIONS)
-
-
-def lock_schema(connection: Connection) -> AbstractContextManager[None]:
-    """Return a context in which no other process changes the schema.
-
-    Raises:
-        OperationalError: Another process holds the lock for more than a minute.
-    """
-    lock: AbstractContextManager[None] = BACKENDS[connection.dialect.name].lock_schema(connection)
-    return lock
 
 
 async def check_connection(engine: AsyncEngine) -> None:

@@ -14,8 +14,6 @@ from app.db.settings import DatabaseSettings
 CONNECT_TIMEOUT_SECONDS = 5
 GRACE_SECONDS = 5
 TLS_PARAMETERS = ("ssl-mode", "ssl_ca", "ssl_cert", "ssl_key")
-# Autocommit would take more round trips to switch on and off than the one it saves.
-READ_OPTIONS: dict[str, Any] = {}
 
 
 def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:

@@ -3,7 +3,6 @@
 import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection
@@ -14,8 +13,6 @@ from app.db.settings import DatabaseSettings
 CONNECT_TIMEOUT_SECONDS = 5
 # Parameters of libpq that asyncpg would pass to the server, which rejects them.
 LIBPQ_ONLY = {"channel_binding", "connect_timeout", "gssencmode"}
-# Saves the round trips of BEGIN and COMMIT.
-READ_OPTIONS: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
 
 
 def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:

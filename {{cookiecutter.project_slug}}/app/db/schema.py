@@ -1,26 +1,40 @@
-"""The database schema, created from the models: missing tables are created, none is altered.
+"""The database schema: checks it, and brings it up to date."""
 
-Views and triggers are created by an event of the metadata:
-`event.listen(Base.metadata, "after_create", DDL("CREATE VIEW ..."))`.
-"""
+# {% if cookiecutter.__alembic == "yes" %}
+from functools import cache
 
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, column, inspect, select, table
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog import get_logger
+
+from app.db.engine import create_engine
+# {% else %}
 from sqlalchemy import Connection, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.base import Base
-from app.db.engine import create_engine, lock_schema
+from app.db.engine import BACKENDS, create_engine
+# {% endif %}
 from app.db.settings import DatabaseSettings
+
+# {% if cookiecutter.__alembic == "yes" %}
+# Alembic's own table. Reading it through Alembic writes two log lines each time.
+VERSIONS = table("alembic_version", column("version_num"))
+OUTDATED = "migrations are missing. Run: uv run manage migrate"
+# {% else %}
+OUTDATED = "tables are missing. Run: uv run manage create-schema"
+# {% endif %}
 
 
 class SchemaError(Exception):
-    """A table is missing in the database."""
+    """The database schema is older than the code."""
 
 
 async def update_schema(settings: DatabaseSettings) -> None:
-    """Create the missing tables, without a statement timeout.
-
-    One process creates them and the others wait.
-    """
+    """Bring the schema up to date, without a statement timeout."""
     engine = create_engine(settings.model_copy(update={"database_statement_timeout": 0}))
     try:
         await upgrade(engine)
@@ -29,33 +43,68 @@ async def update_schema(settings: DatabaseSettings) -> None:
 
 
 async def upgrade(engine: AsyncEngine) -> None:
-    """Create the missing tables."""
+    """Bring the schema up to date. One process does so while the others wait."""
     async with engine.connect() as connection:
-        complete = await connection.run_sync(is_complete)
-        # A lock may have to be the first statement of its transaction.
-        await connection.rollback()
-        if not complete:
-            await connection.run_sync(create_tables)
+        if not await connection.run_sync(is_current):
+            await connection.rollback()  # the lock begins a transaction of its own
+            await connection.run_sync(apply)
 
 
 async def check_schema(engine: AsyncEngine) -> None:
-    """Check that no table is missing.
+    """Check that the schema is up to date.
 
     Raises:
-        SchemaError: A table is missing; the message names the command that creates it.
+        SchemaError: It is not; the message names the command that updates it.
     """
     async with engine.connect() as connection:
-        if not await connection.run_sync(is_complete):
-            raise SchemaError("tables are missing. Run: uv run manage create-schema")
+        if not await connection.run_sync(is_current):
+            raise SchemaError(OUTDATED)
 
 
-def is_complete(connection: Connection) -> bool:
+# {% if cookiecutter.__alembic == "yes" %}
+def is_current(connection: Connection) -> bool:
+    """Return whether no migration is missing. An unknown one belongs to a newer version."""
+    if not inspect(connection).has_table(VERSIONS.name):
+        return False
+    scripts = load_scripts()
+    applied = set(connection.scalars(select(VERSIONS.c.version_num)))
+    unknown = applied - {script.revision for script in scripts.walk_revisions()}
+    if unknown:
+        get_logger("app.db").warning("schema_is_newer", revisions=sorted(unknown))
+    return bool(unknown) or applied == set(scripts.get_heads())
+
+
+def apply(connection: Connection) -> None:
+    """Run `alembic upgrade head` on this connection."""
+    config = create_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def create_config() -> Config:
+    """Return Alembic's configuration, which does not depend on pyproject.toml."""
+    config = Config()
+    config.set_main_option("script_location", "app:migrations")
+    return config
+
+
+@cache
+def load_scripts() -> ScriptDirectory:
+    """Return the migrations of this version of the code."""
+    return ScriptDirectory.from_config(create_config())
+# {% else %}
+def is_current(connection: Connection) -> bool:
     """Return whether every model has its table."""
     return set(inspect(connection).get_table_names()) >= set(Base.metadata.tables)
 
 
-def create_tables(connection: Connection) -> None:
-    """Create the missing tables while no other process does."""
-    with lock_schema(connection):
+def apply(connection: Connection) -> None:
+    """Create the missing tables. Existing tables are not altered.
+
+    Views and triggers are created by an event of the metadata:
+    `event.listen(Base.metadata, "after_create", DDL("CREATE VIEW ..."))`.
+    """
+    with BACKENDS[connection.dialect.name].lock_schema(connection):
         Base.metadata.create_all(connection)
         connection.commit()
+# {% endif %}

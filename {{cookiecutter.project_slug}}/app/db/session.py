@@ -12,12 +12,8 @@ from sqlalchemy.orm import Session
 from structlog import get_logger
 
 from app.core.health import add_readiness_check
-from app.db.engine import check_connection, create_engine, get_read_engine, wait_for_database
-# {% if cookiecutter.__alembic == "yes" %}
-from app.db.migrate import SchemaError, check_schema, update_schema
-# {% else %}
+from app.db.engine import check_connection, create_engine, wait_for_database
 from app.db.schema import SchemaError, check_schema, update_schema
-# {% endif %}
 from app.db.settings import DatabaseSettings
 
 SAFE_METHODS = {"GET", "HEAD"}
@@ -42,8 +38,13 @@ async def open_database(app: FastAPI, settings: DatabaseSettings) -> AsyncGenera
             await report_schema(engine)
         app.state.engine = engine
         app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
+        # {% if cookiecutter.database == "postgresql" %}
+        if engine.name != "sqlite":
+            # Saves the round trips of BEGIN and COMMIT, on the same pool.
+            engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        # {% endif %}
         app.state.read_sessions = async_sessionmaker(
-            get_read_engine(engine), sync_session_class=ReadSession, expire_on_commit=False
+            engine, sync_session_class=ReadSession, expire_on_commit=False
         )
         add_readiness_check(app, "database", partial(check_connection, probe_engine))
         add_readiness_check(app, "schema", partial(check_schema, probe_engine))
@@ -62,14 +63,11 @@ async def report_schema(engine: AsyncEngine) -> None:
 
 
 def create_probe_engine(engine: AsyncEngine, settings: DatabaseSettings) -> AsyncEngine:
-    """Return an engine for readiness checks.
-
-    Its connections are its own: a replica that is merely busy must stay in rotation.
-    """
+    """Return an engine for readiness checks, which must not fail when the pool is busy."""
     if isinstance(engine.pool, StaticPool):
         return engine  # another connection would be another database in memory
-    own = {"database_pool_size": 1, "database_max_overflow": 1}
-    return create_engine(settings.model_copy(update=own))
+    pool = {"database_pool_size": 1, "database_max_overflow": 1}
+    return create_engine(settings.model_copy(update=pool))
 
 
 class ReadSession(Session):

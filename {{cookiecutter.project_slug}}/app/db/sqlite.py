@@ -12,8 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.db.settings import DatabaseSettings
 
 LOCK_TIMEOUT_SECONDS = 5
-# The driver begins a transaction only before it writes.
-READ_OPTIONS: dict[str, Any] = {}
 
 
 def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:

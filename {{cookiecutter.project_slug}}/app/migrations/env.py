@@ -20,9 +20,9 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from app.db import types
-from app.db.engine import create_engine, lock_schema
+from app.db.engine import BACKENDS, create_engine
 # {% if cookiecutter.database != "sqlite" %}
-from app.db.url import BACKEND
+from app.db.settings import BACKEND
 # {% endif %}
 from app.models import Base
 from app.settings import load_settings
@@ -80,7 +80,7 @@ def migrate(connection: Connection) -> None:
     """Run the migrations in one transaction."""
     context.configure(connection=connection, transactional_ddl=True, **OPTIONS)
     # {% endif %}
-    with lock_schema(connection), context.begin_transaction():
+    with BACKENDS[connection.dialect.name].lock_schema(connection), context.begin_transaction():
         context.run_migrations()
 
 

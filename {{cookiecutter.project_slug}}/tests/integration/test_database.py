@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from app.db import engine as db_engine
 from app.db.session import SessionDep
 # {% if cookiecutter.database != "sqlite" %}
-from app.db.url import BACKEND
+from app.db.settings import BACKEND
 # {% endif %}
 from app.main import create_app
 from tests.clients import MakeApp, MakeSettings, open_client

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.cli import main
 from app.db.engine import create_engine
-from app.db.migrate import (
+from app.db.schema import (
     VERSIONS,
     SchemaError,
     check_schema,

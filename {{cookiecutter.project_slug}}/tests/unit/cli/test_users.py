@@ -110,7 +110,7 @@ class TestCreateUser:
 
         assert result.exit_code == 1
         (line,) = result.stderr.splitlines()
-        assert line.startswith("Error: The database schema is outdated. Run: manage ")
+        assert " are missing. Run: uv run manage " in line
 
     async def test_local_command_creates_schema(self, app: FastAPI, manage: Any) -> None:
         settings = app.state.settings

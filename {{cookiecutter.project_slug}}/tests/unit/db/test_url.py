@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.db.url import parse_database_url
+from app.db.settings import parse_database_url
 
 # {% if cookiecutter.database == "postgresql" %}
 USER = "u:p%40%3A%2F%25%23"
