@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.base import NAMING_CONVENTION, Base, Record
 from app.db.session import SessionDep
-from app.db.types import Money
+from app.db.types import ExactDecimal
 from tests.clients import connect
 
 PARCELS_URL = "/parcels"
@@ -35,7 +35,7 @@ class Parcel(Record):
     __tablename__ = "parcels"
 
     name: Mapped[str] = mapped_column(String(50))
-    price: Mapped[Decimal] = mapped_column(Money)
+    price: Mapped[Decimal] = mapped_column(ExactDecimal(12, 2))
 
     labels: Mapped[list[Label]] = relationship(passive_deletes=True, lazy="raise")
 

@@ -16,8 +16,6 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.functions import ReturnTypeFromArgs
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-CENT = Decimal("0.01")
-
 
 def create_uuid7() -> uuid.UUID:
     """Return a UUID that begins with the time in milliseconds (RFC 9562 section 5.7)."""
@@ -68,17 +66,22 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
 
 
-class Money(TypeDecorator[Decimal]):
-    """An exact amount with two decimals.
+class ExactDecimal(TypeDecorator[Decimal]):
+    """A decimal number with up to 18 digits, `scale` of them after the point.
 
-    It is NUMERIC(12, 2) on a server. SQLite has no decimals and stores hundredths as an integer.
-    Amounts can be compared, added, subtracted and multiplied by an integer; `func.sum` and
-    `func.avg` work, and averages are rounded to two decimals. To other functions of SQLite an
-    amount is its hundredths.
+    It is NUMERIC on a server. SQLite has no decimals and stores an integer, for example hundredths.
+    Numbers can be compared, added, subtracted and multiplied by an integer; `func.sum` and
+    `func.avg` work, and averages are rounded. Other functions of SQLite receive the integer.
     """
 
-    impl = Numeric(12, 2)
+    impl = Numeric
     cache_ok = True
+
+    def __init__(self, precision: int, scale: int) -> None:
+        """Create the type of a column with `precision` digits."""
+        super().__init__(precision, scale)
+        self.precision, self.scale = precision, scale
+        self.unit = Decimal(1).scaleb(-scale)
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the column type of the database."""
@@ -93,7 +96,7 @@ class Money(TypeDecorator[Decimal]):
         if op is operators.mul and isinstance(value, int):
             return Integer()
         if op in {operators.mul, operators.truediv, operators.floordiv, operators.mod}:
-            raise TypeError("an amount can only be multiplied by an integer")
+            raise TypeError("a decimal can only be multiplied by an integer")
         return self
 
     def process_bind_param(
@@ -102,14 +105,14 @@ class Money(TypeDecorator[Decimal]):
         """Convert to the stored value.
 
         Raises:
-            ValueError: The amount has more than two decimals.
+            ValueError: The number has more decimals than the column.
         """
         if value is None:
             return None
-        amount = Decimal(value).quantize(CENT)
-        if amount != value:
-            raise ValueError("an amount has at most two decimals")
-        return int(amount.scaleb(2)) if dialect.name == "sqlite" else amount
+        number = Decimal(value).quantize(self.unit)
+        if number != value:
+            raise ValueError(f"the column has {self.scale} decimals")
+        return int(number.scaleb(self.scale)) if dialect.name == "sqlite" else number
 
     def process_result_value(
         self, value: Decimal | float | None, dialect: Dialect
@@ -117,11 +120,11 @@ class Money(TypeDecorator[Decimal]):
         """Convert from the stored value."""
         if value is None:
             return None
-        amount = Decimal(value).scaleb(-2 if dialect.name == "sqlite" else 0)
-        return amount.quantize(CENT, ROUND_HALF_UP)
+        number = Decimal(value).scaleb(-self.scale if dialect.name == "sqlite" else 0)
+        return number.quantize(self.unit, ROUND_HALF_UP)
 
 
 class avg(ReturnTypeFromArgs[Any]):  # noqa: N801 `func.avg` is found by this name
-    """`func.avg`, which is an amount if its argument is."""
+    """`func.avg`, which has the type of its argument."""
 
     inherit_cache = True

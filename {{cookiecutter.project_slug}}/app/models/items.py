@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.base import Base, Record
-from app.db.types import Money
+from app.db.types import ExactDecimal
 
 
 class Tag(Base):
@@ -32,7 +32,7 @@ class Item(Record):
     sku: Mapped[str] = mapped_column(String(50))
     name: Mapped[str] = mapped_column(String(200))
     description: Mapped[str | None] = mapped_column(String(2000))
-    price: Mapped[Decimal] = mapped_column(Money)
+    price: Mapped[Decimal] = mapped_column(ExactDecimal(12, 2))
     is_active: Mapped[bool] = mapped_column(default=True)
 
     tags: Mapped[list[Tag]] = relationship(
@@ -40,14 +40,15 @@ class Item(Record):
     )
 
 
+# Each sort order has an index. It begins with the columns that every query filters by.
 # {% if cookiecutter.auth == "none" %}
 Index("ix_items_sku", Item.sku, unique=True)
-FILTERS = (Item.is_active,)
+Index("ix_items_created_at", Item.is_active, Item.created_at, Item.id)
+Index("ix_items_name", Item.is_active, Item.name, Item.id)
+Index("ix_items_price", Item.is_active, Item.price, Item.id)
 # {% else %}
 Index("ix_items_sku", Item.owner_id, Item.sku, unique=True)
-FILTERS = (Item.owner_id, Item.is_active)
+Index("ix_items_created_at", Item.owner_id, Item.is_active, Item.created_at, Item.id)
+Index("ix_items_name", Item.owner_id, Item.is_active, Item.name, Item.id)
+Index("ix_items_price", Item.owner_id, Item.is_active, Item.price, Item.id)
 # {% endif %}
-# One index for each sort order. It begins with the columns that every query filters by.
-Index("ix_items_created_at", *FILTERS, Item.created_at, Item.id)
-Index("ix_items_name", *FILTERS, Item.name, Item.id)
-Index("ix_items_price", *FILTERS, Item.price, Item.id)

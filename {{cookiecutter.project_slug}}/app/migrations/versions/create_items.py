@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("sku", sa.String(length=50), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("description", sa.String(length=2000), nullable=True),
-        sa.Column("price", types.Money(), nullable=False),
+        sa.Column("price", types.ExactDecimal(12, 2), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("created_at", types.UTCDateTime(), nullable=False),
         sa.Column("updated_at", types.UTCDateTime(), nullable=False),

@@ -45,7 +45,7 @@ class TestUTCDateTime:
         assert parcel.created_at.tzinfo is UTC
 
 
-class TestMoney:
+class TestExactDecimal:
     @pytest.mark.parametrize(
         ("expression", "expected"),
         [
@@ -74,5 +74,5 @@ class TestMoney:
         self, app: FastAPI, parcels: AsyncClient
     ) -> None:
         async with app.state.sessions() as session:
-            with pytest.raises(StatementError, match="at most two decimals"):
+            with pytest.raises(StatementError, match="the column has 2 decimals"):
                 await session.execute(update(Parcel).values(price=Decimal("1.999")))
