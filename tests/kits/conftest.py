@@ -3,10 +3,9 @@
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -14,23 +13,12 @@ pytest.register_assert_rewrite("answers", "attacks", "users")
 
 from attacks import Attacker  # noqa: E402 after the line above
 from servers import fresh_database  # noqa: E402
-from service_process import PRODUCTION, Launch, Service  # noqa: E402
+from service_process import PRODUCTION, Install, Installation, Launch, Service  # noqa: E402
 from template import CACHE, Bake, default_answers, run  # noqa: E402
 from users import auth_settings  # noqa: E402
 from workshop import Workshop  # noqa: E402
 
 FAULTY_APP = Path(__file__).with_name("faulty_app.py")
-
-
-class Installation(NamedTuple):
-    """A project, the programs of an environment that has what it declares, and its settings."""
-
-    project: Path
-    scripts: Path
-    production: dict[str, str]
-
-
-Install = Callable[..., Installation]
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import IO, Any, NamedTuple, Protocol, Self
 
 HEALTH = "/api/v1/health"
 START_SECONDS = 30
@@ -278,6 +278,17 @@ PRODUCTION = {
     "ALLOWED_HOSTS": "localhost",
     "CORS_ORIGINS": GOOD_ORIGIN,
 }
+
+
+class Installation(NamedTuple):
+    """A project, the programs of an environment that has what it declares, and its settings."""
+
+    project: Path
+    scripts: Path
+    production: dict[str, str]
+
+
+Install = Callable[..., Installation]
 
 
 class Launch(Protocol):

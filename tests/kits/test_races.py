@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from answers import Answer
 from servers import ask, each_database, fresh_database
-from service_process import Launch, Service, parse_record
+from service_process import Install, Launch, Service, parse_record
 from users import LOGOUT, ME, REFRESH, SIGN_UP, Client, User, sign_in, sign_up
 
 pytestmark = pytest.mark.slow
@@ -26,9 +25,6 @@ ITEM = {"sku": "KIT-1", "name": "Mug", "price": "9.90", "tags": ["kitchen"]}
 @pytest.fixture(scope="module", params=each_database(but={"none"}))
 def database(request: pytest.FixtureRequest) -> str:
     return request.param
-
-
-Install = Callable[..., tuple[Path, Path, dict[str, str]]]
 
 
 def check_log(service: Service) -> None:

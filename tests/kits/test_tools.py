@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from service_process import Service, free_port
+from service_process import Install, Service, free_port
 from template import run, skip
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,6 @@ pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("tools_app.py")
 TELEMETRY = ("opentelemetry-sdk", "opentelemetry-instrumentation-fastapi")
 
-Install = Callable[..., Any]
 Use = Callable[..., dict[str, Any]]
 
 

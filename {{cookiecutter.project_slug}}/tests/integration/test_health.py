@@ -1,11 +1,14 @@
+"""Tests of the probes."""
+
 import asyncio
-from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from app.core import health
 from app.core.health import add_readiness_check
 from tests.clients import connect
+from tests.logs import LogLines
 
 
 async def succeed() -> None:
@@ -20,38 +23,42 @@ async def hang() -> None:
     await asyncio.sleep(60)
 
 
-async def test_health_asks_nobody(make_app: Any) -> None:
-    app = make_app()
-    add_readiness_check(app, "database", fail)
-    async with connect(app) as client:
-        response = await client.get("/api/v1/health")
-    assert (response.status_code, response.json()["status"]) == (200, "ok")
+class TestHealth:
+    async def test_runs_no_readiness_check(self, app: FastAPI) -> None:
+        add_readiness_check(app, "database", fail)
+
+        async with connect(app) as client:
+            response = await client.get("/api/v1/health")
+
+        assert (response.status_code, response.json()["status"]) == (200, "ok")
 
 
-async def test_ready_when_every_check_passes(make_app: Any) -> None:
-    app = make_app()
-    add_readiness_check(app, "queue", succeed)
-    async with connect(app) as client:
-        response = await client.get("/api/v1/ready")
-    assert response.status_code == 200
-    assert set(response.json()["checks"].values()) == {"ok"}
-    assert "queue" in response.json()["checks"]
+class TestReady:
+    async def test_passing_checks_return_200(self, app: FastAPI) -> None:
+        add_readiness_check(app, "queue", succeed)
 
+        async with connect(app) as client:
+            response = await client.get("/api/v1/ready")
 
-async def test_not_ready_names_the_check_and_no_more(
-    make_app: Any, log_lines: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", 0.1)
-    app = make_app()
-    for name, check in {"good": succeed, "bad": fail, "slow": hang}.items():
-        add_readiness_check(app, name, check)
-    async with connect(app) as client:
-        response = await client.get("/api/v1/ready")
-    assert (response.status_code, response.json()["code"]) == (503, "NOT_READY")
-    checks = response.json()["checks"]
-    assert checks == checks | {"good": "ok", "bad": "fail", "slow": "fail"}
-    assert response.headers["retry-after"].isdigit()
-    assert "canary" not in response.text
-    failed = {line["check"] for line in log_lines() if line["event"] == "not_ready"}
-    # A busy database may need longer than the short timeout.
-    assert failed - {"database", "schema"} == {"bad", "slow"}
+        assert response.status_code == 200
+        assert set(response.json()["checks"].values()) == {"ok"}
+        assert "queue" in response.json()["checks"]
+
+    async def test_failing_checks_return_503_with_their_names(
+        self, app: FastAPI, log_lines: LogLines, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", 0.1)
+        for name, check in {"good": succeed, "bad": fail, "slow": hang}.items():
+            add_readiness_check(app, name, check)
+
+        async with connect(app) as client:
+            response = await client.get("/api/v1/ready")
+
+        assert (response.status_code, response.json()["code"]) == (503, "NOT_READY")
+        checks = response.json()["checks"]
+        assert checks == checks | {"good": "ok", "bad": "fail", "slow": "fail"}
+        assert response.headers["retry-after"].isdigit()
+        assert "canary" not in response.text
+        failed = {line["check"] for line in log_lines() if line["event"] == "not_ready"}
+        # A busy database may need longer than the short timeout.
+        assert failed - {"database", "schema"} == {"bad", "slow"}

@@ -1,10 +1,8 @@
 """Tests of the item endpoints."""
 
 import asyncio
-import json
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,8 +22,6 @@ from tests.problems import check_problem
 
 ITEMS_URL = "/api/v1/items"
 MUG = {"sku": "MUG-01", "name": "Mug", "price": "9.90", "tags": ["kitchen", "blue"]}
-
-Connect = Callable[[FastAPI], AbstractAsyncContextManager[AsyncClient]]
 
 
 @pytest.fixture
@@ -68,18 +64,6 @@ class TestCreateItem:
         assert response.headers["location"] == f"{ITEMS_URL}/{item['id']}"
         assert (await user_client.get(f"{ITEMS_URL}/{item['id']}")).json() == item
 
-    @pytest.mark.parametrize("price", ["0.1", "9999999999.99"])
-    async def test_price_is_stored_exactly(self, user_client: AsyncClient, price: str) -> None:
-        item = await create_item(user_client, price=price)
-
-        stored = (await user_client.get(f"{ITEMS_URL}/{item['id']}")).json()
-        assert item["price"] == stored["price"] == f"{float(price):.2f}"
-
-    async def test_name_in_any_script_is_stored(self, user_client: AsyncClient) -> None:
-        item = await create_item(user_client, name="\U0001f600 \u0645 a\u0300'\"--%_\\")
-
-        assert (await user_client.get(f"{ITEMS_URL}/{item['id']}")).json() == item
-
     async def test_duplicate_sku_returns_409(self, user_client: AsyncClient) -> None:
         await user_client.post(ITEMS_URL, json=MUG)
 
@@ -105,15 +89,8 @@ class TestCreateItem:
         "values",
         [
             pytest.param({"sku": "mug"}, id="lower-case-sku"),
-            pytest.param({"sku": "M\n"}, id="line-end-in-sku"),
             pytest.param({"name": ""}, id="empty-name"),
-            pytest.param({"name": "x" * 201}, id="long-name"),
-            pytest.param({"name": "a\x00b"}, id="control-character"),
-            pytest.param({"price": 9.9}, id="price-as-number"),
-            pytest.param({"price": "-1"}, id="negative-price"),
             pytest.param({"price": "1.999"}, id="three-decimals"),
-            pytest.param({"price": "NaN"}, id="not-a-number"),
-            pytest.param({"tags": ["a"] * 21}, id="too-many-tags"),
             pytest.param({"tags": ["A b"]}, id="invalid-tag"),
             pytest.param({"is_active": False}, id="unknown-field"),
         ],
@@ -121,9 +98,7 @@ class TestCreateItem:
     async def test_invalid_field_returns_422(
         self, user_client: AsyncClient, statements: list[str], values: dict[str, Any]
     ) -> None:
-        body, headers = json.dumps({**MUG, **values}), {"Content-Type": "application/json"}
-
-        response = await user_client.post(ITEMS_URL, content=body, headers=headers)
+        response = await user_client.post(ITEMS_URL, json=MUG | values)
 
         problem = check_problem(response, 422, "VALIDATION_ERROR")
         assert {error.loc[1] for error in problem.errors} == set(values)
@@ -136,9 +111,6 @@ class TestReadItem:
 
         check_problem(response, 404, "NOT_FOUND")
 
-    async def test_invalid_id_returns_422(self, user_client: AsyncClient) -> None:
-        check_problem(await user_client.get(f"{ITEMS_URL}/1"), 422, "VALIDATION_ERROR")
-
 
 class TestListItems:
     async def test_without_items_returns_empty_page(self, user_client: AsyncClient) -> None:
@@ -146,32 +118,25 @@ class TestListItems:
 
         assert response.json() == {"items": [], "total": 0, "is_total_exact": True, "next": None}
 
-    async def test_default_order_is_newest_first(self, user_client: AsyncClient) -> None:
-        for name in ("a", "b", "c"):
-            await create_item(user_client, name=name)
-
-        assert await list_names(user_client) == ["c", "b", "a"]
-
     @pytest.mark.parametrize(
-        ("sort", "expected"),
+        ("query", "expected"),
         [
-            ("name", ["a", "b", "c"]),
-            ("-name", ["c", "b", "a"]),
-            ("price", ["b", "a", "c"]),
-            ("-price", ["c", "a", "b"]),
-            ("created_at", ["b", "c", "a"]),
+            pytest.param({}, ["a", "c", "b"], id="newest-first"),
+            pytest.param({"sort": "name"}, ["a", "b", "c"], id="name"),
+            pytest.param({"sort": "-price"}, ["c", "a", "b"], id="price-descending"),
         ],
     )
     async def test_sort_orders_items(
-        self, user_client: AsyncClient, sort: str, expected: list[str]
+        self, user_client: AsyncClient, query: dict[str, str], expected: list[str]
     ) -> None:
         for name, price in {"b": "2", "c": "10", "a": "9.50"}.items():
             await create_item(user_client, name=name, price=price)
 
-        assert await list_names(user_client, sort=sort) == expected
+        assert await list_names(user_client, **query) == expected
 
-    @pytest.mark.parametrize("sort", ["price", "-price"])
-    @pytest.mark.parametrize("parameter", ["skip", "after"])
+    @pytest.mark.parametrize(
+        ("sort", "parameter"), [("price", "skip"), ("price", "after"), ("-price", "after")]
+    )
     async def test_paging_through_equal_prices_returns_each_item_once(
         self, user_client: AsyncClient, sort: str, parameter: str
     ) -> None:
@@ -199,13 +164,6 @@ class TestListItems:
         response = await user_client.get(ITEMS_URL, params={"after": str(uuid.uuid4())})
 
         check_problem(response, 404, "NOT_FOUND")
-
-    async def test_skip_past_the_end_returns_empty_page(self, user_client: AsyncClient) -> None:
-        await create_item(user_client)
-
-        page = (await user_client.get(ITEMS_URL, params={"skip": 10_000})).json()
-
-        assert (page["items"], page["total"], page["next"]) == ([], 1, None)
 
     async def test_total_is_counted_up_to_a_bound(
         self, app: FastAPI, user_client: AsyncClient
@@ -240,24 +198,7 @@ class TestListItems:
         assert await list_names(user_client, search="\\") == ["a\\b"]
 
     @pytest.mark.parametrize(
-        "query",
-        [
-            "skip=-1",
-            "skip=10001",
-            "skip=1_000",
-            "skip=٣",
-            "limit=0",
-            "limit=101",
-            "limit=" + "9" * 5000,
-            "sort=sku",
-            "sort=__class__",
-            "tag=A",
-            "search=",
-            "search=%00",
-            "after=1",
-            "unknown=1",
-        ],
-        ids=lambda query: query[:12],
+        "query", ["skip=-1", "limit=101", "sort=sku", "tag=A", "after=1", "unknown=1"]
     )
     async def test_invalid_query_returns_422(
         self, user_client: AsyncClient, statements: list[str], query: str
@@ -267,15 +208,14 @@ class TestListItems:
         check_problem(response, 422, "VALIDATION_ERROR")
         assert statements == []
 
-    @pytest.mark.parametrize("count", [1, 50])
-    async def test_number_of_statements_is_constant(
-        self, user_client: AsyncClient, statements: list[str], count: int
+    async def test_executes_two_statements(
+        self, user_client: AsyncClient, statements: list[str]
     ) -> None:
-        for _ in range(count):
+        for _ in range(10):
             await create_item(user_client)
         statements.clear()
 
-        assert len(await list_names(user_client, limit=100)) == count
+        assert len(await list_names(user_client)) == 10
 
         assert len(statements) == 2  # the items, and their tags
 
@@ -323,7 +263,7 @@ class TestUpdateItem:
         assert (await user_client.get(path)).json() == item
         assert (await user_client.patch(path, json={"price": "10"})).status_code == 200
 
-    @pytest.mark.parametrize("values", [{"name": None}, {"sku": "X"}, {"owner_id": "0"}], ids=str)
+    @pytest.mark.parametrize("values", [{"name": None}, {"sku": "X"}], ids=str)
     async def test_invalid_field_returns_422(
         self, user_client: AsyncClient, values: dict[str, Any]
     ) -> None:

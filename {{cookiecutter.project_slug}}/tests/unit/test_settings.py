@@ -36,9 +36,7 @@ def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
     return load_settings()
 
 
-@pytest.mark.parametrize(
-    "text", ["[::1],b.example", " [::1] , b.example,", '[ "[::1]", "b.example"]']
-)
+@pytest.mark.parametrize("text", [" [::1] , b.example,", '["[::1]", "b.example"]'])
 def test_lists_load_from_csv_and_json(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     assert load(monkeypatch, ALLOWED_HOSTS=text).allowed_hosts == ["[::1]", "b.example"]
 
@@ -72,12 +70,9 @@ def test_production_accepts_a_host_that_resembles_a_placeholder(
 
 
 # {% endif %}
-@pytest.mark.parametrize("environment", ["test", "staging", "production"])
-def test_debug_is_refused_outside_of_local(
-    monkeypatch: pytest.MonkeyPatch, environment: str
-) -> None:
+def test_debug_is_refused_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"^DEBUG: "):
-        load(monkeypatch, **(PRODUCTION | {"ENVIRONMENT": environment}), DEBUG="true")
+        load(monkeypatch, **PRODUCTION, DEBUG="true")
 
 
 @pytest.mark.parametrize(
@@ -85,48 +80,32 @@ def test_debug_is_refused_outside_of_local(
     [
         ("ALLOWED_HOSTS", ""),
         ("ALLOWED_HOSTS", "*"),
-        ("ALLOWED_HOSTS", "[]"),
-        ("ALLOWED_HOSTS", "*example.com"),
-        ("ALLOWED_HOSTS", "api.example.com:443"),
         ("CORS_ORIGINS", "*"),
-        ("CORS_ORIGINS", "https://app.example.com/"),
         # {% if cookiecutter.auth != "none" %}
         ("REDIS_URL", "redis://:changeme@localhost"),
-        ("REDIS_URL", "http://localhost"),
         # {% endif %}
         ("FORWARDED_ALLOW_IPS", "*"),
         # {% if cookiecutter.database != "none" %}
         ("DATABASE_URL", ""),
-        ("DATABASE_URL", "oracle://app:changeme@db.example.com/app"),
         # {% endif %}
         # {% if cookiecutter.database == "postgresql" %}
         ("DATABASE_URL", "sqlite:///local.db"),
         ("DATABASE_URL", "postgresql://app:changeme@db.example.com/app"),
-        ("DATABASE_URL", "postgresql://app:changeme@db.example.com:port/app"),
         # {% elif cookiecutter.database == "mysql" %}
         ("DATABASE_URL", "sqlite:///local.db"),
         ("DATABASE_URL", "mysql://app:changeme@db.example.com/app"),
-        ("DATABASE_URL", "mysql://app:changeme@db.example.com:port/app"),
         # {% endif %}
         # {% if cookiecutter.auth == "jwt" %}
         ("RSA_PRIVATE_KEY_CONTENT", ""),
-        ("RSA_PRIVATE_KEY_CONTENT", "changeme"),
-        ("RSA_PRIVATE_KEY_PATH", "/nowhere"),
-        ("RSA_PUBLIC_KEYS", "changeme"),
         ("PASSWORD_HASH_COST", "9"),
         # {% elif cookiecutter.auth == "api_key" %}
         ("SECRET_KEY", ""),
         ("SECRET_KEY", "changeme"),
-        ("SECRET_KEY", SECRET_KEY[:31]),
-        ("SECRET_KEY", f"changeme-{SECRET_KEY}"),
-        ("SECRET_KEY", "abcd" * 8),
         # {% endif %}
         # {% if cookiecutter.auth == "api_key" and cookiecutter.database == "none" %}
         ("API_KEYS", "changeme"),
         # {% endif %}
         ("PORT", "none"),
-        ("ENVIRONMENT", "beta"),
-        ("SECRETS_DIR", __file__),
         ("SECRETS_DIR", "/nowhere"),
     ],
 )
