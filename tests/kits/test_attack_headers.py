@@ -281,7 +281,7 @@ CHANGES: dict[str, Attack] = {
     },
     **{
         f"A-109 {name}: {value.decode('latin-1')[:30]}": Attack(
-            with_header(name, value), {AS_USUAL, 304, 400, 412, 416, 417, PARSER}
+            with_header(name, value), {AS_USUAL, 400, 412, 416, 417, PARSER}
         )
         for name, value in (
             ("Range", b"bytes=0-0"),

@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from sqlalchemy import select, update
 
-from app.auth.accounts import VerifiedUser
 from app.auth.rsa_keys import create_private_key, parse_private_key
 from app.auth.sessions import SessionService
 from app.auth.tokens import TokenPair
@@ -51,13 +50,12 @@ def auth_settings() -> dict[str, Any]:
     return {"rsa_private_key_content": make_pem(), "password_hash_cost": COST}
 
 
-async def create_user(app: FastAPI, email: str = EMAIL, **values: Any) -> VerifiedUser:
+async def create_user(app: FastAPI, email: str = EMAIL, **values: Any) -> User:
     """Create a user with the password `PASSWORD`."""
     async with app.state.sessions.begin() as session:
         user = User(email=email, password_hash=PASSWORD_HASH, **values)
         session.add(user)
-        await session.flush()
-        return VerifiedUser(user.id, user.password_hash)
+        return user
 
 
 async def sign_in(app: FastAPI, email: str = EMAIL, **values: Any) -> dict[str, str]:

@@ -26,14 +26,15 @@ async def get_session_service(request: Request, session: SessionDep) -> SessionS
 
 
 async def get_user_service(request: Request, session: SessionDep) -> UserService:
-    """Return the user service of the request. It hashes no password if the client has left."""
+    """Return the user service of the request.
 
-    async def require_connection() -> None:
-        if await request.is_disconnected():
-            raise ClientDisconnect
-
+    Raises:
+        ClientDisconnect: The client has left. No password is hashed for it.
+    """
+    if await request.is_disconnected():
+        raise ClientDisconnect
     state = request.app.state
-    return UserService(session, state.passwords, state.settings, require_connection)
+    return UserService(session, state.passwords, state.settings)
 
 
 SessionServiceDep = Annotated[SessionService, Depends(get_session_service)]

@@ -41,3 +41,55 @@ class InsufficientScopeError(AppError):
     def __init__(self, scope: str) -> None:
         super().__init__()
         self.headers = challenge(error="insufficient_scope", scope=scope)
+
+
+# {% if cookiecutter.auth == "api_key" %}
+class InvalidApiKeyError(AppError):
+    """The key is unknown, expired or revoked. The response does not reveal which."""
+
+    status_code, code = 401, "INVALID_API_KEY"
+    detail = "The API key is invalid, expired or revoked."
+    headers = challenge()
+# {% else %}
+class InvalidTokenError(AppError):
+    """The token is not one of ours, has the wrong type or has expired, or its session has ended."""
+
+    status_code, code = 401, "INVALID_TOKEN"
+    detail = "The token is not valid."
+    headers = challenge(error="invalid_token")
+# {% endif %}
+# {% if cookiecutter.auth == "jwt" %}
+
+
+class InvalidCredentialsError(AppError):
+    """The e-mail address or the password is wrong; the response does not say which."""
+
+    status_code, code = 401, "INVALID_CREDENTIALS"
+    detail = "The e-mail address or the password is incorrect."
+    headers = challenge()
+
+
+class SignUpClosedError(AppError):
+    """Only the operator may create users."""
+
+    status_code, code = 403, "SIGN_UP_CLOSED"
+    detail = "Sign-up is disabled. Ask the operator for an account."
+
+
+class WeakPasswordError(AppError):
+    """A field of the request body holds a password that cannot be accepted."""
+
+    status_code, code = 422, "VALIDATION_ERROR"
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"The password {reason}.")
+        error = {"loc": ["body", field], "type": "weak_password", "message": reason}
+        self.members = {"errors": [error]}
+
+
+class HashQueueFullError(AppError):
+    """Too many passwords are waiting to be hashed."""
+
+    status_code, code = 503, "SERVICE_UNAVAILABLE"
+    detail = "Too many logins at the same time. Try again later."
+# {% endif %}

@@ -1,15 +1,12 @@
 """The signing key, and the public keys that verify tokens."""
 
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
-from typing import Literal
 
-import orjson
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from structlog import get_logger
 
 from app.auth.rsa_keys import create_private_key, read_private_key
@@ -26,21 +23,10 @@ PUBLIC_HEADERS = {
 router = APIRouter(tags=["auth"])
 
 
-class Jwk(BaseModel):
-    """A public RSA key (RFC 7517 section 4, RFC 7518 section 6.3.1)."""
-
-    use: Literal["sig"]
-    alg: Literal["RS256"]
-    kid: str
-    kty: Literal["RSA"]
-    n: str
-    e: str
-
-
 class JwkSet(BaseModel):
     """The public keys that verify tokens (RFC 7517 section 5)."""
 
-    keys: list[Jwk]
+    keys: list[dict[str, str]] = Field(description="RSA keys (RFC 7518 section 6.3.1).")
 
 
 class JwkSetResponse(JSONResponse):
@@ -49,19 +35,11 @@ class JwkSetResponse(JSONResponse):
     media_type = "application/jwk-set+json"
 
 
-@router.get(
-    "/.well-known/jwks.json",
-    response_model=JwkSet,
-    response_class=JwkSetResponse,
-    responses={304: {"description": "The keys are those of `If-None-Match`."}},
-)
-async def read_public_keys(request: Request) -> Response:
+@router.get("/.well-known/jwks.json", response_class=JwkSetResponse)
+async def read_public_keys(request: Request, response: Response) -> JwkSet:
     """Return the public keys that verify tokens."""
-    body = orjson.dumps({"keys": request.app.state.tokens.list_jwks()})
-    headers = PUBLIC_HEADERS | {"ETag": f'"{sha256(body).hexdigest()}"'}
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
-        return Response(None, 304, headers)
-    return Response(body, 200, headers, JwkSetResponse.media_type)
+    response.headers.update(PUBLIC_HEADERS)
+    return JwkSet(keys=request.app.state.tokens.list_jwks())
 
 
 def find_private_key(settings: AuthSettings) -> RSAPrivateKey:

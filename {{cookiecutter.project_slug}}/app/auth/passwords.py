@@ -2,14 +2,14 @@
 
 import asyncio
 import unicodedata
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 import bcrypt
 
-from app.core.errors import AppError
+from app.auth.errors import HashQueueFullError, WeakPasswordError
 from app.core.settings import DISTRIBUTION
 
 THREADS = 2  # per process; more would take the CPU from other requests
@@ -19,22 +19,12 @@ MAX_BYTES = 72  # bcrypt ignores the rest
 MAX_LENGTH = 1024  # normalization takes quadratic time in the worst case
 
 T = TypeVar("T")
-Check = Callable[[], Awaitable[None]]
-
-
-class HashQueueFullError(AppError):
-    """Too many passwords are waiting to be hashed."""
-
-    status_code, code = 503, "SERVICE_UNAVAILABLE"
-    detail = "Too many logins at the same time. Try again later."
-    headers = {"Retry-After": "5"}  # noqa: RUF012
 
 
 class PasswordHasher:
     """Creates and verifies bcrypt hashes in threads.
 
-    `cost` is the base-2 logarithm of the number of rounds. The optional `check` of each operation
-    runs right before the hash is computed and may cancel it by raising an exception.
+    `cost` is the base-2 logarithm of the number of rounds.
     """
 
     def __init__(self, cost: int) -> None:
@@ -43,40 +33,37 @@ class PasswordHasher:
         self.threads = asyncio.Semaphore(THREADS)
         self.queued = 0
 
-    async def hash(self, password: str, check: Check | None = None) -> str:
-        """Return the hash of a password.
+    async def hash(self, password: str) -> str:
+        """Return the hash of a password, with a new salt.
 
         Raises:
             HashQueueFullError: Too many hashes are waiting.
             ValueError: The password is longer than 72 bytes.
         """
-        return await self._run(lambda: create_hash(password, self.cost), check)
+        digest = await self._run(bcrypt.hashpw, encode(password), bcrypt.gensalt(self.cost))
+        return digest.decode()
 
-    async def verify(
-        self, password: str, password_hash: str | None, check: Check | None = None
-    ) -> bool:
+    async def verify(self, password: str, password_hash: str | None) -> bool:
         """Return whether the password matches the hash; it takes as long if there is no hash.
 
         Raises:
             HashQueueFullError: Too many hashes are waiting.
         """
-        digest = (password_hash or self.prefix + "." * 53).encode()  # valid, but of no password
-        is_match = await self._run(lambda: is_password(password, digest), check)
+        digest = password_hash or self.prefix + "." * 53  # valid, but of no password
+        is_match = await self._run(is_password, password, digest.encode())
         return is_match and password_hash is not None
 
     def is_outdated(self, password_hash: str) -> bool:
         """Return whether the hash has another cost than new hashes."""
         return not password_hash.startswith(self.prefix)
 
-    async def _run(self, work: Callable[[], T], check: Check | None) -> T:
+    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
         if self.queued >= MAX_QUEUE:
             raise HashQueueFullError
         self.queued += 1
         try:
             async with self.threads:
-                if check:
-                    await check()
-                return await asyncio.to_thread(work)
+                return await asyncio.to_thread(function, *arguments)
         finally:
             self.queued -= 1
 
@@ -84,15 +71,6 @@ class PasswordHasher:
 def encode(password: str) -> bytes:
     """Return the bytes that are hashed: UTF-8 in Unicode normalization form C."""
     return unicodedata.normalize("NFC", password).encode()
-
-
-def create_hash(password: str, cost: int) -> str:
-    """Return a bcrypt hash with a new salt.
-
-    Raises:
-        ValueError: The password is longer than 72 bytes.
-    """
-    return bcrypt.hashpw(encode(password), bcrypt.gensalt(cost)).decode()
 
 
 def is_password(password: str, digest: bytes) -> bool:
@@ -105,16 +83,23 @@ def is_password(password: str, digest: bytes) -> bool:
         return False
 
 
-def find_weakness(password: str, email: str, min_length: int) -> str | None:
-    """Return why the password is easy to guess, or None. There are no composition rules."""
-    if len(unicodedata.normalize("NFC", password)) < min_length:
-        return f"must have at least {min_length} characters"
-    if not password.strip() or password.casefold() in load_common_passwords():
-        return "is too common"
+def require_strong(password: str, email: str, min_length: int, field: str = "password") -> None:
+    """Accept a password that is hard to guess. There are no composition rules.
+
+    `field` is the name that the error response reports.
+
+    Raises:
+        WeakPasswordError: It is too short, too long or too common, or the user's or service's name.
+    """
     names = {simplify(name) for name in (DISTRIBUTION, email, email.partition("@")[0])}
+    if len(unicodedata.normalize("NFC", password)) < min_length:
+        raise WeakPasswordError(field, f"must have at least {min_length} characters")
+    if len(encode(password)) > MAX_BYTES:
+        raise WeakPasswordError(field, f"must not be longer than {MAX_BYTES} bytes")
+    if not password.strip() or password.casefold() in load_common_passwords():
+        raise WeakPasswordError(field, "is too common")
     if simplify(password) in names - {""}:
-        return "must not be the name of the service or the e-mail address"
-    return None
+        raise WeakPasswordError(field, "must not be the name of the service or the e-mail address")
 
 
 def simplify(text: str) -> str:

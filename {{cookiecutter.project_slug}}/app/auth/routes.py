@@ -18,6 +18,7 @@ from app.auth.dependencies import (
     forbid_storing,
     require_superuser,
 )
+from app.auth.errors import SignUpClosedError
 from app.auth.events import log_after_commit
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import (
@@ -25,7 +26,6 @@ from app.auth.schemas import (
     PasswordChange,
     RefreshTokenBody,
     SignUp,
-    UserQuery,
     UserRead,
     UserUpdate,
 )
@@ -33,10 +33,10 @@ from app.auth.sessions import end_sessions
 from app.auth.throttle import LoginThrottleDep
 from app.auth.token_settings import AuthSettings
 from app.auth.tokens import TokenPair, TokenService
-from app.auth.users import User
-from app.core.errors import AppError, Problem
+from app.auth.users import User, UserSession
+from app.core.errors import Problem
 from app.core.health import API_PREFIX
-from app.db.pagination import Page, Rows, paginate
+from app.db.pagination import Page, PageQuery, Rows, paginate
 from app.db.session import SessionDep
 
 EMAIL = TypeAdapter(Email)
@@ -56,13 +56,6 @@ auth = APIRouter(
     max_body_size=16 * 1024,  # a form takes more time to parse than JSON
 )
 users = APIRouter(tags=["users"], dependencies=[Depends(require_superuser)])
-
-
-class SignUpClosedError(AppError):
-    """Only the operator may create users."""
-
-    status_code, code = 403, "SIGN_UP_CLOSED"
-    detail = "Sign-up is disabled. Ask the operator for an account."
 
 
 @auth.post(
@@ -143,15 +136,13 @@ async def change_password(
 ) -> TokenPair:
     """Change the password and return the tokens of a new session. All other sessions end."""
     async with throttle.limit_guesses(user.email):
-        verified = await accounts.change_password(
-            user, change.current_password, change.new_password
-        )
-    await end_sessions(sessions.session, verified.id)
-    return await sessions.start(verified)
+        await accounts.change_password(user, change.current_password, change.new_password)
+    await end_sessions(sessions.session, UserSession.user_id == user.id)
+    return await sessions.start(user)
 
 
 @users.get("/users", response_model=Page[UserRead], responses=problems(400, 401, 403, 404))
-async def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Rows[User]:
+async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Rows[User]:
     """Return a page of users, the oldest first. Only for superusers."""
     return await paginate(session, EVERYONE, query, sort="created_at", scope=EVERYONE)
 

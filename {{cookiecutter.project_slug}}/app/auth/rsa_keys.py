@@ -1,9 +1,9 @@
 """RSA keys in PEM format (RFC 7468): parsing, reading and creating."""
 
 import os
-import secrets
 import stat
 from base64 import b64decode
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -28,13 +28,11 @@ def parse_private_key(text: str) -> rsa.RSAPrivateKey:
     Raises:
         ValueError: The text is not an RSA private key of at least 2048 bits.
     """
-    try:
+    with suppress(*PARSER_ERRORS):
         key = load_pem_private_key(decode(text), password=None)
-    except PARSER_ERRORS:
-        raise ValueError("must be an RSA private key in PEM format without a password") from None
-    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < MIN_BITS:
-        raise ValueError(f"must be an RSA key of at least {MIN_BITS} bits")
-    return key
+        if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= MIN_BITS:
+            return key
+    raise ValueError(f"must be an RSA private key of at least {MIN_BITS} bits in PEM")
 
 
 def parse_public_key(text: str) -> rsa.RSAPublicKey:
@@ -43,13 +41,11 @@ def parse_public_key(text: str) -> rsa.RSAPublicKey:
     Raises:
         ValueError: The text is not an RSA public key of at least 2048 bits.
     """
-    try:
+    with suppress(*PARSER_ERRORS):
         key = load_pem_public_key(decode(text))
-    except PARSER_ERRORS:
-        raise ValueError("must be an RSA public key in PEM format") from None
-    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < MIN_BITS:
-        raise ValueError(f"must be an RSA key of at least {MIN_BITS} bits")
-    return key
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size >= MIN_BITS:
+            return key
+    raise ValueError(f"must be an RSA public key of at least {MIN_BITS} bits in PEM")
 
 
 def decode(text: str) -> bytes:
@@ -89,19 +85,11 @@ def is_readable_by_others(path: Path) -> bool:
 def create_private_key(path: Path) -> None:
     """Write a new private key that only its owner may read.
 
-    When several processes create the same file at once, exactly one succeeds and nobody reads an
-    incomplete file.
-
     Raises:
         FileExistsError: The file exists.
     """
     pem = rsa.generate_private_key(public_exponent=65537, key_size=MIN_BITS).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    temporary.touch(0o600, exist_ok=False)
-    try:
-        temporary.write_bytes(pem)
-        path.hardlink_to(temporary)
-    finally:
-        temporary.unlink()
+    path.touch(0o600, exist_ok=False)
+    path.write_bytes(pem)

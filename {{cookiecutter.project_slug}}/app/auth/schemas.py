@@ -7,10 +7,9 @@ from typing import Annotated
 from email_validator import validate_email
 from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from app.auth.passwords import MAX_BYTES, MAX_LENGTH, MIN_LENGTH, encode
+from app.auth.passwords import MAX_BYTES, MAX_LENGTH, MIN_LENGTH
 from app.auth.tokens import MAX_TOKEN_LENGTH
 from app.core.schemas import RequestSchema, Text
-from app.db.pagination import PageQuery
 
 
 def normalize_email(text: str) -> str:
@@ -23,17 +22,6 @@ def normalize_email(text: str) -> str:
         return validate_email(text, check_deliverability=False, strict=True).normalized.lower()
     except ValueError:
         raise ValueError("must be an e-mail address") from None
-
-
-def check_password_size(password: str) -> str:
-    """Return the password unchanged.
-
-    Raises:
-        ValueError: bcrypt would ignore a part of it.
-    """
-    if len(encode(password)) > MAX_BYTES:
-        raise ValueError(f"must not be longer than {MAX_BYTES} bytes in UTF-8")
-    return password
 
 
 Email = Annotated[
@@ -53,7 +41,6 @@ NewPassword = Annotated[
         description=f"At most {MAX_BYTES} bytes in UTF-8. Common passwords are refused.",
         examples=["correct horse battery"],
     ),
-    AfterValidator(check_password_size),
 ]
 Name = Annotated[Text, Field(min_length=1, max_length=100, examples=["Ada"])]
 
@@ -82,10 +69,6 @@ class UserUpdate(RequestSchema):
     """Fields of a user to change. `null` clears a field."""
 
     name: Name | MISSING | None = MISSING
-
-
-class UserQuery(PageQuery):
-    """Query parameters of the list of users."""
 
 
 class UserRead(BaseModel):

@@ -1,29 +1,20 @@
 """User sessions, which refresh tokens continue (RFC 9700 section 4.14.2)."""
 
-import uuid
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 from structlog import get_logger
 
-from app.auth.accounts import InvalidCredentialsError, VerifiedUser
+from app.auth.errors import InvalidCredentialsError, InvalidTokenError
 from app.auth.events import log_after_commit
 from app.auth.token_settings import AuthSettings
-from app.auth.tokens import (
-    Claims,
-    InvalidTokenError,
-    TokenPair,
-    TokenService,
-    create_token_id,
-    derive_successor,
-)
+from app.auth.tokens import Claims, TokenPair, TokenService, create_token_id, derive_successor
 from app.auth.users import User, UserSession, change_rows
 
 MAX_SESSION_LIFETIME = timedelta(days=30)
-PURGE_SIZE = 100  # expired sessions that a login deletes
 # Built once, because every authenticated request executes it.
 FIND_SESSION = (
     select(UserSession)
@@ -46,8 +37,10 @@ class SessionService:
         self.leeway = timedelta(seconds=settings.refresh_leeway_seconds)
         self.single_session = settings.single_session
 
-    async def start(self, user: VerifiedUser) -> TokenPair:
-        """Start a session and return its tokens. With SINGLE_SESSION, end all earlier ones.
+    async def start(self, user: User) -> TokenPair:
+        """Start a session and return its tokens.
+
+        The user's expired sessions are deleted, and with SINGLE_SESSION all earlier ones.
 
         Raises:
             InvalidCredentialsError: The user was deactivated or the password was changed after it
@@ -63,9 +56,8 @@ class SessionService:
         if not await change_rows(self.session, lock):
             raise InvalidCredentialsError
         now = datetime.now(UTC)
-        if self.single_session:
-            await end_sessions(self.session, user.id)
-        await self.delete_expired(now)
+        has_ended = true() if self.single_session else UserSession.expires_at < now
+        await end_sessions(self.session, UserSession.user_id == user.id, has_ended)
         token_id = create_token_id()
         started = UserSession(
             user_id=user.id,
@@ -75,16 +67,6 @@ class SessionService:
         self.session.add(started)
         await self.session.flush()
         return self.tokens.issue(user.id, started.id, token_id, now, started.expires_at)
-
-    async def delete_expired(self, now: datetime) -> None:
-        """Delete some of the expired sessions.
-
-        The ids are read first, because a DELETE may also lock the next row of the index, which
-        causes deadlocks with refreshes.
-        """
-        expired = select(UserSession.id).where(UserSession.expires_at < now).limit(PURGE_SIZE)
-        if ids := (await self.session.scalars(expired)).all():
-            await self.session.execute(delete(UserSession).where(UserSession.id.in_(ids)))
 
     async def find(self, claims: Claims) -> UserSession:
         """Return the session of a token together with its user.
@@ -118,31 +100,20 @@ class SessionService:
         )
         current = await self.find(claims)
         rotated_at = current.rotated_at or current.created_at
+        who = {"user_id": str(current.user_id), "session_id": str(current.id)}
         if is_rotated:
-            current.expires_at = min(
-                now + self.idle_time, current.created_at + MAX_SESSION_LIFETIME
-            )
-            log_after_commit(
-                self.session, log.info, "authn_token_refresh", user_id=str(current.user_id)
-            )
-        elif used != current.previous_token_digest or not self.is_within_leeway(now - rotated_at):
-            await self.end_after_reuse(current)
+            session_end = current.created_at + MAX_SESSION_LIFETIME
+            current.expires_at = min(now + self.idle_time, session_end)
+            log_after_commit(self.session, log.info, "authn_token_refresh", **who)
+        # Without leeway, not even a concurrent request may use the token again.
+        elif used != current.previous_token_digest or abs(now - rotated_at) >= self.leeway:
+            log_after_commit(self.session, log.warning, "authn_token_reuse", **who)
+            await end_sessions(self.session, UserSession.id == current.id)
+            await self.session.commit()  # the error response would roll it back
             raise InvalidTokenError
         return self.tokens.issue(
             current.user_id, current.id, successor, rotated_at, current.expires_at
         )
-
-    def is_within_leeway(self, elapsed: timedelta) -> bool:
-        """Return whether a used token may be repeated; never if the leeway is 0."""
-        return bool(self.leeway) and elapsed <= self.leeway
-
-    async def end_after_reuse(self, current: UserSession) -> None:
-        """End the session of a refresh token that was used twice."""
-        who = {"user_id": str(current.user_id), "session_id": str(current.id)}
-        log_after_commit(self.session, log.warning, "authn_token_reuse", **who)
-        await self.delete(current)
-        # The error response would roll this back.
-        await self.session.commit()
 
     async def end(self, claims: Claims) -> None:
         """End the session of a refresh token.
@@ -151,22 +122,14 @@ class SessionService:
             InvalidTokenError: The session has already ended.
         """
         current = await self.find(claims)
-        if not await self.delete(current):
+        if not await end_sessions(self.session, UserSession.id == current.id):
             raise InvalidTokenError
         log_after_commit(self.session, log.info, "authn_logout", user_id=str(current.user_id))
 
-    async def delete(self, current: UserSession) -> bool:
-        """Delete the session and return True, unless another request already has."""
-        statement = delete(UserSession).where(UserSession.id == current.id)
-        return bool(await change_rows(self.session, statement))
 
-
-async def end_sessions(session: AsyncSession, user_id: uuid.UUID | None) -> int:
-    """End all sessions of a user, or of all users, and return their number."""
-    statement = delete(UserSession)
-    if user_id is not None:
-        statement = statement.where(UserSession.user_id == user_id)
-    return await change_rows(session, statement)
+async def end_sessions(session: AsyncSession, *conditions: ColumnElement[bool]) -> int:
+    """End the sessions that meet every condition, and return their number."""
+    return await change_rows(session, delete(UserSession).where(*conditions))
 
 
 def digest(token_id: str) -> str:

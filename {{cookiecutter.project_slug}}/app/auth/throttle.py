@@ -7,25 +7,19 @@ looser by the number of processes, but no route is unprotected or closed.
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from ipaddress import IPv6Address, ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
 from limits import RateLimitItemPerMinute
-from starlette.requests import ClientDisconnect
 from structlog import get_logger
 
-from app.auth.accounts import InvalidCredentialsError
+from app.auth.errors import InvalidCredentialsError, InvalidTokenError
 from app.auth.token_settings import AuthSettings
-from app.auth.tokens import InvalidTokenError
 from app.core.errors import BusinessRuleError, RateLimitedError
-from app.core.rate_limit import RateLimiter, RateLimiterDep
+from app.core.rate_limit import RateLimiter, RateLimiterDep, get_client_network
 
 WINDOW_MINUTES = 15
-# A client that does not wait for the response must not get its attempt back.
-FAILURES = (InvalidCredentialsError, InvalidTokenError, BusinessRuleError, ClientDisconnect)
-
-log = get_logger("app.auth")
+FAILURES = (InvalidCredentialsError, InvalidTokenError, BusinessRuleError)
 
 
 class LoginThrottle:
@@ -75,42 +69,28 @@ class LoginThrottle:
     async def _attempt(self, key: str, limit: RateLimitItemPerMinute) -> AsyncGenerator[None]:
         # Reserve the attempt first: guesses that arrive together must not all pass the check.
         await self._reserve(key, limit)
-        has_failed = False
         try:
             yield
         except FAILURES:
-            has_failed = True
             raise
-        finally:
-            if not has_failed:
-                await self.limiter.release(key, limit)
+        except BaseException:
+            await self.limiter.release(key, limit)
+            raise
+        await self.limiter.release(key, limit)
 
     async def _reserve(self, key: str, limit: RateLimitItemPerMinute) -> None:
         try:
             await self.limiter.hit(key, limit)
         except RateLimitedError:
             await self.limiter.release(key, limit)
-            log.warning("rate_limit_exceeded", limit=key.split(":")[1], client=self.client)
+            name = key.split(":")[1]
+            get_logger("app.auth").warning("rate_limit_exceeded", limit=name, client=self.client)
             raise
-
-
-def get_network(host: str) -> str:
-    """Return the address, or the /64 network of an IPv6 address, which one customer owns."""
-    try:
-        address = ip_address(host)
-    except ValueError:  # a Unix socket has no address
-        return host
-    if not isinstance(address, IPv6Address):
-        return host
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return address.exploded[:19]
 
 
 async def get_throttle(request: Request, limiter: RateLimiterDep) -> LoginThrottle:
     """Return the throttle of the client."""
-    client = get_network(request.client.host if request.client else "")
-    return LoginThrottle(limiter, client, request.app.state.settings)
+    return LoginThrottle(limiter, get_client_network(request), request.app.state.settings)
 
 
 LoginThrottleDep = Annotated[LoginThrottle, Depends(get_throttle)]

@@ -40,7 +40,7 @@ class UserSession(Record):
     token_digest: Mapped[str] = mapped_column(String(64))
     previous_token_digest: Mapped[str | None] = mapped_column(String(64))
     rotated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
     user: Mapped[User] = relationship(lazy="raise")
 

@@ -17,7 +17,6 @@ from app.auth.clients import ApiKey
 from app.auth.stored_keys import KeyService
 from app.cli.common import prepare
 from app.cli.database import run_in_session
-from app.core.errors import NotFoundError
 from app.core.settings import DISTRIBUTION
 
 KEY_REFERENCE = re.compile("(?:" + DISTRIBUTION + "_)?([0-9a-f]{16})(?:_[0-9a-f]{72})?")
@@ -106,9 +105,6 @@ def revoke(key: str) -> None:
     if match is None:
         raise click.BadParameter("must be an API key or its id, see: manage api-keys list")
     key_id = match[1]
-    try:
-        run_in_session(prepare(), lambda session: KeyService(session).revoke(key_id))
-    except NotFoundError as error:
-        raise click.ClickException(str(error)) from None
+    run_in_session(prepare(), lambda session: KeyService(session).revoke(key_id))
     log.warning("api_key_revoked", key_id=key_id)
 # {% endif %}

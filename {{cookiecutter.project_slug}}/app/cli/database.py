@@ -19,6 +19,7 @@ from app.cli.common import prepare
 from app.db.errors import is_transient
 from app.db.schema import update_schema
 # {% else %}
+from app.core.errors import AppError
 from app.db.engine import create_engine
 from app.db.errors import is_transient
 from app.db.schema import SchemaError, check_schema, update_schema
@@ -52,7 +53,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     # {% if cookiecutter.auth != "none" %}
-    except SchemaError as error:
+    except (AppError, SchemaError) as error:
         raise click.ClickException(str(error)) from None
     # {% endif %}
     except DBAPIError as error:
@@ -69,7 +70,8 @@ def run_in_session(settings: DatabaseSettings, work: Callable[[AsyncSession], Aw
     With UPDATE_SCHEMA_ON_STARTUP, the default of ENVIRONMENT=local, the schema is updated first.
 
     Raises:
-        ClickException: The database is unavailable, or its schema is outdated.
+        ClickException: The database is unavailable, its schema is outdated, or `work` raises an
+            error of the service.
     """
 
     async def work_in_session() -> T:

@@ -5,10 +5,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
 from app.auth.events import log_after_commit
+from app.auth.schemas import normalize_email
 from app.auth.sessions import end_sessions
+from app.auth.users import UserSession
 from app.cli.common import prepare
 from app.cli.database import run_in_session
-from app.cli.users import EmailType, find_user
+from app.cli.users import find_user
 
 log = get_logger("app.auth")
 
@@ -19,7 +21,7 @@ def user_sessions() -> None:
 
 
 @user_sessions.command()
-@click.option("--user", "email", type=EmailType(), help="E-mail address of the user.")
+@click.option("--user", "email", type=normalize_email, help="E-mail address of the user.")
 @click.option("--all", "everyone", is_flag=True, help="End the sessions of all users.")
 def revoke(email: str | None, *, everyone: bool) -> None:
     """End the sessions of one user or of all users; their tokens stop working."""
@@ -27,8 +29,8 @@ def revoke(email: str | None, *, everyone: bool) -> None:
         raise click.UsageError("Use either --user or --all.")
 
     async def work(session: AsyncSession) -> int:
-        user_id = (await find_user(session, email)).id if email else None
-        count = await end_sessions(session, user_id)
+        whose = [UserSession.user_id == (await find_user(session, email)).id] if email else []
+        count = await end_sessions(session, *whose)
         log_after_commit(session, log.warning, "sessions_revoked", count=count)
         return count
 

@@ -51,7 +51,6 @@ def upgrade() -> None:
         mysql_collate="utf8mb4_bin",
         # {% endif %}
     )
-    op.create_index(op.f("ix_user_sessions_expires_at"), "user_sessions", ["expires_at"])
     op.create_index(op.f("ix_user_sessions_user_id"), "user_sessions", ["user_id"])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import bcrypt
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from httpx2 import AsyncClient
 
 from tests.clients import connect_user
@@ -148,6 +148,20 @@ class TestLogin:
             assert (await client.get("/api/v1/ready")).status_code == 200
         done.set()
         assert {response.status_code for response in await logins} == {401}
+
+    async def test_of_disconnected_client_hashes_nothing(
+        self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def is_disconnected(_request: Request) -> bool:
+            return True
+
+        checked: list[bytes] = []
+        monkeypatch.setattr(Request, "is_disconnected", is_disconnected)
+        monkeypatch.setattr(bcrypt, "checkpw", lambda password, _digest: checked.append(password))
+
+        await log_in(client)
+
+        assert checked == []
 
 
 class TestLoginSessions:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from app.auth.errors import InvalidTokenError
 from app.auth.rsa_keys import parse_private_key
-from app.auth.tokens import InvalidTokenError, TokenPair, TokenService, create_token_id
+from app.auth.tokens import TokenPair, TokenService, create_token_id
 from app.core.settings import DISTRIBUTION
 from tests.users import forge, make_pem, make_public_pem, read_part
 
@@ -83,7 +84,7 @@ class TestRead:
     ) -> None:
         # PyJWT must refuse it even if the comparison of the header were missing.
         header = {"alg": "RS256", "typ": "at+jwt", "kid": tokens.kid}
-        monkeypatch.setattr("app.auth.tokens.read_header", lambda _segment: header)
+        monkeypatch.setattr("app.auth.tokens.jwt.get_unverified_header", lambda _token: header)
 
         with pytest.raises(InvalidTokenError):
             tokens.read(forge(issue(tokens).access_token, algorithm="RS512"), "access")
