@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from sqlalchemy import select, update
 
-from app.auth.rsa_keys import create_private_key, parse_private_key
+from app.auth.keys import create_private_key, parse_private_key
 from app.auth.sessions import SessionService
 from app.auth.tokens import TokenPair
 from app.auth.users import User, UserSession

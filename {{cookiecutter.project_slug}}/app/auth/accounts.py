@@ -52,7 +52,7 @@ class UserService:
         """
         statement = select(User).where(User.email == email)
         user = await self.session.scalar(statement, execution_options={"populate_existing": True})
-        await self.release_connection()
+        await self.session.commit()  # returns the connection, which hashing must not occupy
         is_match = await self.passwords.verify(password, user.password_hash if user else None)
         if user is None or not is_match or not user.is_active:
             log.warning("authn_login_fail", user_id=str(user.id) if user else None)
@@ -72,7 +72,7 @@ class UserService:
             ConflictError: The password was changed by another request at the same time.
         """
         require_strong(new, user.email, self.min_length, field="new_password")
-        await self.release_connection()
+        await self.session.commit()  # returns the connection, which hashing must not occupy
         if not await self.passwords.verify(current, user.password_hash):
             raise BusinessRuleError("The current password is incorrect.")
         if not await self.replace_password(user, new):
@@ -107,7 +107,3 @@ class UserService:
         if is_replaced:
             await self.session.refresh(user)
         return is_replaced
-
-    async def release_connection(self) -> None:
-        """Return the connection to the pool, so that hashing a password does not occupy it."""
-        await self.session.commit()

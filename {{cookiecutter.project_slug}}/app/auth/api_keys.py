@@ -25,15 +25,14 @@ from app.auth.clients import ApiClient, ApiKey
 # {% endif %}
 from app.auth.errors import (
     InsufficientScopeError,
+    InvalidApiKeyError,
     InvalidRequestError,
     NotAuthenticatedError,
-    challenge,
 )
 from app.auth.key_settings import AuthSettings
 # {% if cookiecutter.database != "none" %}
 from app.auth.stored_keys import KeyServiceDep
 # {% endif %}
-from app.core.errors import AppError
 from app.core.rate_limit import RateLimiterDep, get_client_network
 from app.core.settings import DISTRIBUTION
 
@@ -45,14 +44,6 @@ INVALID_KEYS = RateLimitItemPerMinute(100)
 log = get_logger("app.auth")
 header = APIKeyHeader(name=HEADER, auto_error=False)
 router = APIRouter()  # API keys have no routes: commands manage them.
-
-
-class InvalidApiKeyError(AppError):
-    """The key is unknown, expired or revoked. The response does not reveal which."""
-
-    status_code, code = 401, "INVALID_API_KEY"
-    detail = "The API key is invalid, expired or revoked."
-    headers = challenge()
 
 
 def generate_key() -> tuple[str, str]:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 from structlog import get_logger
 
-from app.auth import jwks
+from app.auth import keys
 from app.auth.dependencies import (
     CurrentUser,
     SessionServiceDep,
@@ -155,7 +155,7 @@ async def open_auth(app: FastAPI) -> AsyncGenerator[None]:
         ValueError: The local signing key cannot be read.
     """
     settings: AuthSettings = app.state.settings
-    app.state.tokens = TokenService(settings, jwks.find_private_key(settings))
+    app.state.tokens = TokenService(settings, keys.get_signing_key(settings.private_key))
     app.state.passwords = PasswordHasher(settings.password_hash_cost)
     yield
 
@@ -163,4 +163,4 @@ async def open_auth(app: FastAPI) -> AsyncGenerator[None]:
 router = APIRouter(lifespan=open_auth)
 router.include_router(auth, prefix=API_PREFIX)
 router.include_router(users, prefix=API_PREFIX)
-router.include_router(jwks.router)
+router.include_router(keys.router)

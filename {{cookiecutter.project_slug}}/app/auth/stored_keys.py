@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
@@ -16,21 +16,12 @@ from app.db.session import SessionDep
 
 USE_RECORDED_EVERY = timedelta(minutes=1)
 
-# Built once: every request runs the first one.
+# Built once, because every request executes the second one.
 ALL_KEYS = select(ApiKey).join(ApiKey.client).options(contains_eager(ApiKey.client))
 VALID_KEY = ALL_KEYS.where(
     ApiKey.key_id == bindparam("key_id"),
     ApiKey.revoked_at.is_(None),
     ApiKey.expires_at > bindparam("now"),
-)
-USE_KEY = (
-    update(ApiKey)
-    .where(
-        ApiKey.id == bindparam("used_id"),
-        or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= bindparam("before")),
-    )
-    .values(last_used_at=bindparam("now"))
-    .execution_options(synchronize_session=False)
 )
 
 
@@ -52,10 +43,10 @@ class KeyService:
         It is committed at once: other requests with the key must not wait for this one to end.
         """
         now = datetime.now(UTC)
-        before = now - USE_RECORDED_EVERY
-        if key.last_used_at is None or key.last_used_at <= before:
-            parameters = {"used_id": key.id, "before": before, "now": now}
-            await self.session.execute(USE_KEY, parameters)
+        if key.last_used_at is None or key.last_used_at <= now - USE_RECORDED_EVERY:
+            is_unchanged = ApiKey.last_used_at == key.last_used_at  # by a concurrent request
+            statement = update(ApiKey).where(ApiKey.id == key.id, is_unchanged)
+            await self.session.execute(statement.values(last_used_at=now))
             await self.session.commit()
 
     async def add(self, client_name: str, key: ApiKey) -> None:

@@ -6,8 +6,8 @@ from typing import Annotated
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from pydantic import Field, PlainValidator, PositiveInt, Secret
 
+from app.auth.keys import parse_private_key, parse_public_key, read_private_key
 from app.auth.passwords import MIN_LENGTH
-from app.auth.rsa_keys import parse_private_key, parse_public_key, read_private_key
 from app.core.redis_rate_limit import RedisSettings
 from app.core.settings import CommaSeparated
 

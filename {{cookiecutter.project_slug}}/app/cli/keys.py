@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from app.auth.jwks import find_private_key
-from app.auth.rsa_keys import create_private_key
+from app.auth.keys import create_private_key, get_signing_key
 from app.auth.tokens import TokenService
 from app.cli.common import prepare
 
@@ -31,6 +30,7 @@ def create_key(file: Path) -> None:
 def list_keys() -> None:
     """List key ids and public keys in the format of RSA_PUBLIC_KEYS. The first key signs."""
     settings = prepare()
-    for kid, key in TokenService(settings, find_private_key(settings)).public_keys.items():
+    tokens = TokenService(settings, get_signing_key(settings.private_key))
+    for kid, key in tokens.public_keys.items():
         pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         click.echo(f"{kid} {b64encode(pem).decode()}")

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
-from app.auth.rsa_keys import parse_public_key, read_private_key
+from app.auth.keys import parse_public_key, read_private_key
 from app.cli import keys, main, sessions, users
 from tests.clients import connect_user
 from tests.problems import check_problem

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from app.auth.rsa_keys import (
+from app.auth.keys import (
     create_private_key,
     parse_private_key,
     parse_public_key,
