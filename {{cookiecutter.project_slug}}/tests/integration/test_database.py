@@ -3,8 +3,6 @@
 import asyncio
 import threading
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Never
 
@@ -31,8 +29,13 @@ from tests.parcels import PARCELS_URL, Label, Parcel, connect_parcels
 from tests.problems import check_problem
 
 READY_URL = "/api/v1/ready"
-
-Connect = Callable[[FastAPI], AbstractAsyncContextManager[AsyncClient]]
+# {% if cookiecutter.database == "postgresql" %}
+NOWHERE = "postgresql://u:canary@127.0.0.1:1/x"
+# {% elif cookiecutter.database == "mysql" %}
+NOWHERE = "mysql://u:canary@127.0.0.1:1/x"
+# {% else %}
+NOWHERE = "sqlite:////nowhere/x.db"
+# {% endif %}
 
 
 async def count_parcels(app: FastAPI) -> int:
@@ -182,14 +185,13 @@ class TestFailure:
         check_problem(response, 500, "INTERNAL_ERROR")
         assert "canary" not in response.text
 
-    @pytest.mark.parametrize("error", [TimeoutError, ConnectionResetError])
     async def test_network_error_of_another_service_returns_500(
-        self, app: FastAPI, client: AsyncClient, error: type[Exception]
+        self, app: FastAPI, client: AsyncClient
     ) -> None:
         @app.post("/payments")
         async def pay(session: SessionDep) -> None:
             await session.execute(text("SELECT 1"))
-            raise error
+            raise ConnectionResetError
 
         check_problem(await client.post("/payments"), 500, "INTERNAL_ERROR")
 
@@ -227,23 +229,11 @@ class TestFailure:
 
 
 class TestStartup:
-    @pytest.mark.parametrize(
-        "url",
-        [
-            # {% if cookiecutter.database == "postgresql" %}
-            "postgresql://u:canary@127.0.0.1:1/x",
-            "postgresql://u:canary@localhost:1/x?sslmode=require",
-            # {% elif cookiecutter.database == "mysql" %}
-            "mysql://u:canary@127.0.0.1:1/x",
-            # {% endif %}
-            "sqlite:////nowhere/x.db",
-        ],
-    )
     async def test_unreachable_database_prevents_startup(
-        self, make_app: MakeApp, log_lines: LogLines, monkeypatch: pytest.MonkeyPatch, url: str
+        self, make_app: MakeApp, log_lines: LogLines, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(db_engine, "STARTUP_TIMEOUT_SECONDS", 0)
-        app = make_app(database_url=url)
+        app = make_app(database_url=NOWHERE)
 
         with pytest.raises(DBAPIError):
             async with app.router.lifespan_context(app):
@@ -264,16 +254,11 @@ class TestStartup:
         await join_failed_connections()
         assert (folder / "x.db").exists()
 
-    @pytest.mark.parametrize("environment", ["staging", "production"])
     async def test_missing_schema_is_one_line_that_names_the_command(
-        self,
-        make_settings: MakeSettings,
-        own_database_url: str,
-        log_lines: LogLines,
-        environment: str,
+        self, make_settings: MakeSettings, own_database_url: str, log_lines: LogLines
     ) -> None:
         settings = make_settings(database_url=own_database_url)
-        app = create_app(settings.model_copy(update={"environment": environment}))
+        app = create_app(settings.model_copy(update={"environment": "production"}))
 
         async with app.router.lifespan_context(app), open_client(app) as client:
             assert (await client.get(READY_URL)).status_code == 503

@@ -58,19 +58,12 @@ class TestUpdateMe:
             assert (await user_client.get(ME_URL)).json()["name"] == name
             assert (await other_user_client.get(ME_URL)).json()["name"] is None
 
-    @pytest.mark.parametrize(
-        "body",
-        [
-            pytest.param({"is_superuser": True}, id="superuser"),
-            pytest.param({"name": ""}, id="empty-name"),
-        ],
-    )
-    async def test_other_fields_return_422(
-        self, user_client: AsyncClient, body: dict[str, Any]
-    ) -> None:
+    async def test_other_field_returns_422(self, user_client: AsyncClient) -> None:
         before = (await user_client.get(ME_URL)).json()
 
-        check_problem(await user_client.patch(ME_URL, json=body), 422, "VALIDATION_ERROR")
+        response = await user_client.patch(ME_URL, json={"is_superuser": True})
+
+        check_problem(response, 422, "VALIDATION_ERROR")
         assert (await user_client.get(ME_URL)).json() == before
 
 

@@ -1,8 +1,6 @@
 """Tests of the sign-up endpoint."""
 
-import asyncio
 import json
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -10,7 +8,8 @@ from httpx2 import AsyncClient
 from sqlalchemy import func, select
 
 from app.auth.users import User
-from tests.clients import connect_user
+from tests.clients import MakeApp, connect_user
+from tests.logs import LogLines
 from tests.problems import check_problem
 from tests.users import EMAIL, PASSWORD, find_user, log_in, sign_up
 
@@ -21,7 +20,9 @@ async def count_users(app: FastAPI) -> int:
 
 
 class TestSignUp:
-    async def test_creates_user(self, app: FastAPI, client: AsyncClient, log_lines: Any) -> None:
+    async def test_creates_user(
+        self, app: FastAPI, client: AsyncClient, log_lines: LogLines
+    ) -> None:
         response = await sign_up(client, EMAIL)
 
         assert response.status_code == 201
@@ -35,50 +36,17 @@ class TestSignUp:
         assert EMAIL not in json.dumps(lines)
         assert PASSWORD not in json.dumps(lines)
 
-    async def test_example_of_documentation_creates_user(self, client: AsyncClient) -> None:
-        document = (await client.get("/openapi.json")).json()
-        fields = document["components"]["schemas"]["SignUp"]["properties"]
-        example = {name: field["examples"][0] for name, field in fields.items()}
-
-        response = await client.post("/api/v1/auth/sign-up", json=example)
-
-        assert response.status_code == 201
-        assert "401" not in document["paths"]["/api/v1/auth/sign-up"]["post"]["responses"]
-
-    @pytest.mark.parametrize(
-        ("email", "same"),
-        [
-            pytest.param(EMAIL, EMAIL, id="identical"),
-            pytest.param(EMAIL, "ADA@EXAMPLE.com", id="other-case"),
-        ],
-    )
-    async def test_existing_address_returns_409(
-        self, client: AsyncClient, log_lines: Any, email: str, same: str
+    async def test_existing_address_in_other_case_returns_409(
+        self, client: AsyncClient, log_lines: LogLines
     ) -> None:
-        await sign_up(client, email)
+        await sign_up(client, EMAIL)
 
-        response = await sign_up(client, same)
+        response = await sign_up(client, EMAIL.upper())
 
         check_problem(response, 409, "CONFLICT")
-        assert same not in response.text
+        assert EMAIL.upper() not in response.text
         events = [line["event"] for line in log_lines()]
         assert events.count("user_created") == 1  # none for what was rolled back
-
-    async def test_similar_address_is_another_user(self, client: AsyncClient) -> None:
-        for email in (EMAIL, "\u00e0da@example.com"):
-            assert (await sign_up(client, email)).status_code == 201
-
-    async def test_concurrent_requests_create_one_user(
-        self, make_app: Any, own_database_url: str
-    ) -> None:
-        app = make_app(database_url=own_database_url)
-        async with connect_user(app) as client:
-            responses = await asyncio.gather(
-                *(sign_up(client, "bob@example.com") for _ in range(20))
-            )
-
-            statuses = sorted(response.status_code for response in responses)
-            assert statuses == [201] + [409] * 19
 
     async def test_unknown_field_returns_422(self, app: FastAPI, client: AsyncClient) -> None:
         body = {"email": EMAIL, "password": PASSWORD, "is_superuser": True}
@@ -88,21 +56,10 @@ class TestSignUp:
         check_problem(response, 422, "VALIDATION_ERROR")
         assert await count_users(app) == 0
 
-    async def test_whole_password_counts(self, client: AsyncClient) -> None:
-        password = " " + "x" * 71
-
-        assert (await sign_up(client, EMAIL, password)).status_code == 201
-
-        assert (await log_in(client, EMAIL, password)).status_code == 200
-        for other in (password + "x", password[:-1], password.strip()):
-            assert (await log_in(client, EMAIL, other)).status_code == 401
-
     @pytest.mark.parametrize(
         "password",
         [
-            pytest.param("1234567", id="short"),
             pytest.param("\u00e9" * 37, id="74-bytes"),
-            pytest.param("password1", id="common"),
             pytest.param(EMAIL.upper(), id="address"),
         ],
     )
@@ -116,18 +73,17 @@ class TestSignUp:
         assert password not in response.text
         assert await count_users(app) == 0
 
-    @pytest.mark.parametrize("email", ["ada", "ada@x.co\r\nBcc: b@x.co"])
-    async def test_invalid_address_returns_422(self, client: AsyncClient, email: str) -> None:
-        response = await sign_up(client, email)
+    async def test_invalid_address_returns_422(self, client: AsyncClient) -> None:
+        response = await sign_up(client, "ada@x.co\r\nBcc: b@x.co")
 
         check_problem(response, 422, "VALIDATION_ERROR")
         assert PASSWORD not in response.text
 
-    async def test_when_disabled_returns_403(self, make_app: Any) -> None:
+    async def test_when_disabled_returns_403(self, make_app: MakeApp) -> None:
         async with connect_user(make_app(sign_up_enabled=False)) as client:
             check_problem(await sign_up(client, "bob@example.com"), 403, "SIGN_UP_CLOSED")
 
-    async def test_configured_minimum_length_is_required(self, make_app: Any) -> None:
+    async def test_configured_minimum_length_is_required(self, make_app: MakeApp) -> None:
         async with connect_user(make_app(password_min_length=20)) as client:
             response = await sign_up(client, "bob@example.com", "battery staple")
             check_problem(response, 422, "VALIDATION_ERROR")
