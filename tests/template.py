@@ -4,6 +4,7 @@ import ast
 import itertools
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,16 @@ def combinations() -> Iterator[tuple[str, dict[str, str]]]:
         for value in CHOICES[key]:
             if value != default_answers()[key]:
                 yield f"default-{value}", default_answers() | {key: value}
+
+
+def picked_combinations() -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield different combinations until each choice has occurred."""
+    seen: set[tuple[str, str]] = set()
+    everything = list(combinations())
+    for name, answers in random.Random(1).sample(everything, len(everything)):  # noqa: S311 no secret
+        if not seen.issuperset(answers.items()):
+            seen |= answers.items()
+            yield name, answers
 
 
 def code_of(answers: Answers) -> str:

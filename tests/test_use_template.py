@@ -1,16 +1,14 @@
 """GitHub's "Use this template" button: the repository becomes what cookiecutter creates."""
 
 import json
-import random
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from repositories import contents, copy_of_the_template, git
-from template import CHOICES, QUESTIONS, ROOT, Bake, combinations, default_answers
+from template import CHOICES, QUESTIONS, ROOT, Bake, default_answers, picked_combinations
 from test_answers import HOSTILE, TEXTS
 
 WORKFLOWS = ".github/workflows"
@@ -22,17 +20,7 @@ test -z "$(git diff --name-only --no-renames --diff-filter=%s "$old" "$new" -- {
 """
 
 
-def picked() -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield different combinations until each choice has occurred."""
-    seen: set[tuple[str, str]] = set()
-    everything = list(combinations())
-    for name, answers in random.Random(1).sample(everything, len(everything)):  # noqa: S311 no secret
-        if not seen.issuperset(answers.items()):
-            seen |= answers.items()
-            yield name, answers
-
-
-PICKED = dict(picked())
+PICKED = dict(picked_combinations())
 
 
 @pytest.fixture
