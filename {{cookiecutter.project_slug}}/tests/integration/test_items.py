@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from fastapi import FastAPI
@@ -11,11 +11,13 @@ from httpx2 import AsyncClient
 from sqlalchemy import event, insert, select
 
 from app.db.pagination import MAX_TOTAL
-from app.models import Item
 # {% if cookiecutter.structure == "modular" %}
-from app.schemas.items import ItemRead
+from app.models import Base, Item
+from app.models.items import FILTERS
+from app.schemas.items import ItemRead, Sort
 # {% else %}
-from app.schemas import ItemRead
+from app.models import FILTERS, Base, Item
+from app.schemas import ItemRead, Sort
 # {% endif %}
 from tests.clients import MakeApp, connect_user
 from tests.problems import check_problem
@@ -180,6 +182,13 @@ class TestListItems:
         await create_item(user_client)
         page = (await user_client.get(ITEMS_URL)).json()
         assert (page["total"], page["is_total_exact"]) == (MAX_TOTAL, False)
+
+    @pytest.mark.parametrize("sort", get_args(Sort))
+    def test_every_sort_order_has_an_index(self, sort: str) -> None:
+        columns = [*(column.key for column in FILTERS), sort.removeprefix("-"), "id"]
+
+        indexes = Base.metadata.tables["items"].indexes
+        assert columns in [index.columns.keys() for index in indexes]
 
     async def test_tag_filters_items(self, user_client: AsyncClient) -> None:
         await create_item(user_client, name="a", tags=["x", "y"])
