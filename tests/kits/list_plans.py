@@ -12,7 +12,7 @@ from app.db.engine import create_engine
 from app.db.schema import upgrade
 from app.items import ItemService
 from app.models import Item
-from app.schemas import ItemQuery, Sort
+from app.schemas import ItemQuery, ItemSort
 from app.settings import Settings
 from sqlalchemy import event, insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -36,7 +36,7 @@ async def explain_pages() -> dict[str, list[str]]:
     async with autocommit.connect() as connection:
         await connection.execute(text(ANALYZE.get(engine.dialect.name, "ANALYZE")))
     plans = {}
-    for sort in get_args(Sort):
+    for sort in get_args(ItemSort):
         last, plans[f"{sort} first"] = await explain_page(engine, ItemQuery(sort=sort))
         _, plans[f"{sort} next"] = await explain_page(engine, ItemQuery(sort=sort, after=last))
     await engine.dispose()

@@ -11,13 +11,11 @@ from httpx2 import AsyncClient
 from sqlalchemy import event, insert, select
 
 from app.db.pagination import MAX_TOTAL
-# {% if cookiecutter.structure == "modular" %}
 from app.models import Base, Item
-from app.models.items import FILTERS
-from app.schemas.items import ItemRead, Sort
+# {% if cookiecutter.structure == "modular" %}
+from app.schemas.items import ItemRead, ItemSort
 # {% else %}
-from app.models import FILTERS, Base, Item
-from app.schemas import ItemRead, Sort
+from app.schemas import ItemRead, ItemSort
 # {% endif %}
 from tests.clients import MakeApp, connect_user
 from tests.problems import check_problem
@@ -183,12 +181,11 @@ class TestListItems:
         page = (await user_client.get(ITEMS_URL)).json()
         assert (page["total"], page["is_total_exact"]) == (MAX_TOTAL, False)
 
-    @pytest.mark.parametrize("sort", get_args(Sort))
+    @pytest.mark.parametrize("sort", get_args(ItemSort))
     def test_every_sort_order_has_an_index(self, sort: str) -> None:
-        columns = [*(column.key for column in FILTERS), sort.removeprefix("-"), "id"]
+        ends = [index.columns.keys()[-2:] for index in Base.metadata.tables["items"].indexes]
 
-        indexes = Base.metadata.tables["items"].indexes
-        assert columns in [index.columns.keys() for index in indexes]
+        assert [sort.removeprefix("-"), "id"] in ends
 
     async def test_tag_filters_items(self, user_client: AsyncClient) -> None:
         await create_item(user_client, name="a", tags=["x", "y"])
