@@ -29,11 +29,10 @@ from app.auth.schemas import (
     UserRead,
     UserUpdate,
 )
-from app.auth.sessions import end_sessions
 from app.auth.throttle import LoginThrottleDep
 from app.auth.token_settings import AuthSettings
 from app.auth.tokens import TokenPair, TokenService
-from app.auth.users import User, UserSession
+from app.auth.users import User
 from app.core.errors import Problem
 from app.core.health import API_PREFIX
 from app.db.pagination import Page, PageQuery, Rows, paginate
@@ -137,8 +136,7 @@ async def change_password(
     """Change the password and return the tokens of a new session. All other sessions end."""
     async with throttle.limit_guesses(user.email):
         await accounts.change_password(user, change.current_password, change.new_password)
-    await end_sessions(sessions.session, UserSession.user_id == user.id)
-    return await sessions.start(user)
+    return await sessions.start(user, is_only_session=True)
 
 
 @users.get("/users", response_model=Page[UserRead], responses=problems(400, 401, 403, 404))

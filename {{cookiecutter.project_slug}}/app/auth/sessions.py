@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import ColumnElement, bindparam, delete, select, true, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 from structlog import get_logger
@@ -37,10 +37,11 @@ class SessionService:
         self.leeway = timedelta(seconds=settings.refresh_leeway_seconds)
         self.single_session = settings.single_session
 
-    async def start(self, user: User) -> TokenPair:
+    async def start(self, user: User, *, is_only_session: bool = False) -> TokenPair:
         """Start a session and return its tokens.
 
-        The user's expired sessions are deleted, and with SINGLE_SESSION all earlier ones.
+        With `is_only_session`, or the setting SINGLE_SESSION, all other sessions of the user end.
+        Otherwise only the expired ones are deleted.
 
         Raises:
             InvalidCredentialsError: The user was deactivated or the password was changed after it
@@ -56,8 +57,10 @@ class SessionService:
         if not await change_rows(self.session, lock):
             raise InvalidCredentialsError
         now = datetime.now(UTC)
-        has_ended = true() if self.single_session else UserSession.expires_at < now
-        await end_sessions(self.session, UserSession.user_id == user.id, has_ended)
+        replaced = [UserSession.user_id == user.id]
+        if not is_only_session and not self.single_session:
+            replaced.append(UserSession.expires_at < now)
+        await end_sessions(self.session, *replaced)
         token_id = create_token_id()
         started = UserSession(
             user_id=user.id,
@@ -66,7 +69,7 @@ class SessionService:
         )
         self.session.add(started)
         await self.session.flush()
-        return self.tokens.issue(user.id, started.id, token_id, now, started.expires_at)
+        return self.tokens.issue(started, token_id, now)
 
     async def find(self, claims: Claims) -> UserSession:
         """Return the session of a token together with its user.
@@ -111,9 +114,7 @@ class SessionService:
             await end_sessions(self.session, UserSession.id == current.id)
             await self.session.commit()  # the error response would roll it back
             raise InvalidTokenError
-        return self.tokens.issue(
-            current.user_id, current.id, successor, rotated_at, current.expires_at
-        )
+        return self.tokens.issue(current, successor, rotated_at)
 
     async def end(self, claims: Claims) -> None:
         """End the session of a refresh token.

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.auth.errors import InvalidTokenError
 from app.auth.token_settings import AuthSettings
+from app.auth.users import UserSession
 from app.core.settings import DISTRIBUTION
 
 TokenType = Literal["access", "refresh"]
@@ -67,22 +68,15 @@ class TokenService:
         keys = [private_key.public_key(), *settings.rsa_public_keys]
         self.public_keys = {compute_kid(key): key for key in keys}
 
-    def issue(
-        self,
-        user_id: uuid.UUID,
-        session_id: uuid.UUID,
-        refresh_id: str,
-        issued_at: datetime,
-        session_end: datetime,
-    ) -> TokenPair:
+    def issue(self, session: UserSession, refresh_id: str, issued_at: datetime) -> TokenPair:
         """Return tokens for a session, neither of which outlives it.
 
         The refresh token depends on the arguments and the signing key only, so that a repeated
         request gets the same one. `issued_at` is the time of its first issue.
         """
-        now, end = int(datetime.now(UTC).timestamp()), int(session_end.timestamp())
+        now, end = int(datetime.now(UTC).timestamp()), int(session.expires_at.timestamp())
         access_end = min(now + self.lifetimes["access"], end)
-        claims: dict[str, Any] = {"sub": str(user_id), "sid": str(session_id)}
+        claims: dict[str, Any] = {"sub": str(session.user_id), "sid": str(session.id)}
         return TokenPair(
             access_token=self.sign(
                 "access", now, access_end, jti=create_token_id(), client_id=DISTRIBUTION, **claims

@@ -9,6 +9,7 @@ import pytest
 from app.auth.errors import InvalidTokenError
 from app.auth.keys import parse_private_key
 from app.auth.tokens import TokenPair, TokenService, create_token_id
+from app.auth.users import UserSession
 from app.core.settings import DISTRIBUTION
 from tests.users import forge, make_pem, make_public_pem, read_part
 
@@ -25,7 +26,8 @@ def tokens(make_settings: Any) -> TokenService:
 
 def issue(tokens: TokenService, lifetime: timedelta = WEEK) -> TokenPair:
     now = datetime.now(UTC)
-    return tokens.issue(USER, SESSION, "0" * 32, now, now + lifetime)
+    session = UserSession(id=SESSION, user_id=USER, expires_at=now + lifetime)
+    return tokens.issue(session, "0" * 32, now)
 
 
 class TestIssue:
