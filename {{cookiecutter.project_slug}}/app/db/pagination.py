@@ -2,13 +2,16 @@
 
 import operator
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, tuple_
+# {% if cookiecutter.database == "mysql" %}
+from sqlalchemy import Select, and_, bindparam, func, or_, select
+# {% else %}
+from sqlalchemy import Select, bindparam, func, select, tuple_
+# {% endif %}
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import NotFoundError
@@ -86,7 +89,7 @@ async def paginate(
         query: Which page to return.
         sort: Name of a column that is never null; `-` sorts descending. Equal values are sorted
             by id. An index should have the columns of the filters, this column and the id.
-        scope: Selects the rows in which `query.after` is looked up, deleted ones included, so that
+        scope: Selects the rows in which `query.after` is looked up. If it selects deleted rows,
             paging goes on when the row is deleted meanwhile.
         parameters: Values of the bind parameters of `statement` and `scope`.
 
@@ -99,8 +102,10 @@ async def paginate(
         found = (await session.execute(last, parameters | {"after": query.after})).one_or_none()
         if found is None:
             raise NotFoundError("The item of `after` does not exist.")
-        end = query.skip + query.limit + 1
-        parameters |= {"last_value": found[0], "last_id": found[1], "end": end}
+        # {% if cookiecutter.database == "mysql" %}
+        parameters |= {"end": query.skip + query.limit + 1}
+        # {% endif %}
+        parameters |= {"last_value": found[0], "last_id": found[1]}
     rows = (await session.execute(page, parameters)).all()
     count = rows[0][1] if rows else await session.scalar(total, parameters) or 0
     items = [row[0] for row in rows[: query.limit]]
@@ -122,29 +127,23 @@ def build_statements(
     request would take as long as executing them.
     """
     model = statement.column_descriptions[0]["entity"]
-    descending, name = sort.startswith("-"), sort.removeprefix("-")
-    columns = (getattr(model, name), model.id)
-    order = [column.desc() if descending else column for column in columns]
-    bounded = statement.with_only_columns(model.id).limit(MAX_TOTAL + 1).subquery()
+    column, key = getattr(model, sort.removeprefix("-")), model.id
+    order = (column.desc(), key.desc()) if sort.startswith("-") else (column, key)
+    bounded = statement.with_only_columns(key).limit(MAX_TOTAL + 1).subquery()
     total = select(func.count()).select_from(bounded)
     page = statement.add_columns(total.scalar_subquery()).order_by(*order)
     if behind:
-        # Not every database seeks in an index for a query that also reads the rows.
-        ids = statement.with_only_columns(model.id).where(is_behind(columns, descending))
-        window = ids.order_by(*order).limit(bindparam("end")).subquery()
-        page = page.join(window, window.c.id == model.id)
-    last = scope.where(model.id == bindparam("after")).with_only_columns(*columns)
+        comes_later: Any = operator.lt if sort.startswith("-") else operator.gt
+        value = bindparam("last_value", type_=column.type)
+        row_id = bindparam("last_id", type_=key.type)
+        # {% if cookiecutter.database == "mysql" %}
+        # MySQL does not seek in an index for row values, nor for a query that reads other columns.
+        is_behind = or_(comes_later(column, value), and_(column == value, comes_later(key, row_id)))
+        ids = statement.with_only_columns(key).where(is_behind).order_by(*order)
+        window = ids.limit(bindparam("end")).subquery()
+        page = page.join(window, window.c.id == key)
+        # {% else %}
+        page = page.where(comes_later(tuple_(column, key), tuple_(value, row_id)))
+        # {% endif %}
+    last = scope.where(key == bindparam("after")).with_only_columns(column, key)
     return page.offset(bindparam("skip")).limit(bindparam("limit")), total, last
-
-
-def is_behind(columns: Sequence[ColumnElement[Any]], descending: bool) -> ColumnElement[bool]:
-    """Return the condition that a row comes later in the order than `last_value` and `last_id`.
-
-    The condition has two equivalent forms, because each database can use an index for only one of
-    them.
-    """
-    column, key = columns
-    value, row_id = bindparam("last_value", type_=column.type), bindparam("last_id", type_=key.type)
-    compare: Any = operator.lt if descending else operator.gt
-    ordered = compare(tuple_(column, key), tuple_(value, row_id))
-    return and_(ordered, or_(compare(column, value), and_(column == value, compare(key, row_id))))

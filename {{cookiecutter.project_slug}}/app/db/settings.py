@@ -28,8 +28,6 @@ LOCAL_DATABASE = make_url("sqlite+aiosqlite:///local.db")
 def parse_database_url(text: str) -> URL:
     """Return the URL with the driver of this service, whichever driver it names.
 
-    The user name and the password are percent-encoded (RFC 3986 section 3.2.1).
-
     Raises:
         ValueError: It is not a database URL. The message does not repeat it.
     """
