@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from cookiecutter.environment import StrictEnvironment
+from selection import linted
 from servers import stop_postgresql
 from template import CHOICES, Bake, Project, checked, code_of, combinations, one_of_each_code
 from workshop import RUNS, Workshop, report, workshop_of
 from xdist.scheduler import LoadScopeScheduling
 
+OWN_CHECKS = "test_own_checks_pass"
 # Jinja's compilation is three quarters of a bake, and every bake compiles the same sources.
 StrictEnvironment.compile = functools.cache(StrictEnvironment.compile)  # type: ignore[method-assign]
 
@@ -35,9 +37,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes `project` on the combinations."""
+    """Run a test that takes `project` on the combinations; the own checks on a part of them."""
     if "project" in metafunc.fixturenames:
         chosen = one_of_each_code() if metafunc.config.getoption("quick") else combinations()
+        if metafunc.function.__name__ == OWN_CHECKS:
+            chosen = linted()
         parameters = [pytest.param(answers, id=name) for name, answers in chosen]
         metafunc.parametrize("project", parameters, indirect=True)
 

@@ -100,11 +100,20 @@ def picked_combinations() -> Iterator[tuple[str, dict[str, str]]]:
             yield name, answers
 
 
+def code_options(answers: Answers) -> dict[str, str]:
+    """Return the answers that change the code, without the Python version."""
+    options = {key: answers[key] for key in ("structure", "auth", "database", "migrations")}
+    # What starts the processes: the service's own command, or a platform.
+    has_server = answers["deployment"] not in ("vercel", "none")
+    return options | {"server": "server" if has_server else "no_server"}
+
+
 def code_of(answers: Answers) -> str:
     """Return a name for the code that these answers give: what does not change it is left out."""
-    without = {"deployment", "license"}
-    without |= {"migrations"} if answers["database"] == "none" else set()
-    return "-".join(answers[key] for key in CHOICES if key not in without)
+    options = code_options(answers)
+    if answers["database"] == "none":
+        del options["migrations"]
+    return "-".join([answers["python_version"], *options.values()])
 
 
 def one_of_each_code() -> Iterator[tuple[str, dict[str, str]]]:

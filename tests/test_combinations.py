@@ -13,7 +13,7 @@ import pytest
 import yaml
 from openapi_spec_validator import validate
 from template import CHOICES, ROOT, Project, expected_files, packages_refused_as_slugs, run
-from workshop import Workshop, has_server, runs_in_full
+from workshop import Workshop, plan
 
 TRACES = tomllib.loads((ROOT / "tests" / "traces.toml").read_text())
 GITHUB_EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
@@ -122,15 +122,14 @@ def test_own_checks_pass(
 ) -> None:
     result = workshop.own_checks_once(project, request.node.callspec.id)
 
-    output, in_full = result["output"], runs_in_full(project)
+    output, planned = result["output"], plan(project)
     assert "All checks passed!" in output
     assert re.search(r"Success: no issues found in \d+ source files", output)
     assert re.search(r"Contracts: \d+ kept, 0 broken", output)
     assert "No dependency issues found" in output
-    in_first_structure = project.context["structure"] == CHOICES["structure"][0]
-    assert len(result["passed"]) == 1 + (has_server(project) and in_first_structure)
-    assert min(result["passed"]) > 10
-    assert ("Required test coverage of 85.0% reached" in output) == in_full
+    assert len(result["passed"]) == planned.tests + planned.server_tests
+    assert all(passed > 10 for passed in result["passed"])
+    assert ("Required test coverage of 85.0% reached" in output) == planned.coverage
     if os.environ.get("NO_SKIPS"):
         assert not re.search(r"\d+ skipped", output)
     validate(result["openapi"])

@@ -1,14 +1,7 @@
 """Run a baked project's own commands, in an environment of exactly what it declares.
 
 `own_checks` is the expensive part of the suite, so it runs once for all combinations whose code is
-the same, and it runs in two sizes:
-
-- *in full* (`make ci`): the linters, the tests in memory with coverage, and the tests on the
-  database server. For one structure, with migrations.
-- *in short*: the linters and the tests in memory, without coverage and without the tests that start
-  processes. The resource is the same code in both structures (`test_tree.py` compares them) and all
-  other modules are the same files. Without migrations, the tests that touch the schema also run on
-  the server.
+the same, and only as much as `plan` says. `selection.py` explains which combinations are tested.
 """
 
 import hashlib
@@ -20,31 +13,49 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from filelock import FileLock
+from selection import tested_codes
 from servers import database_server
-from template import CACHE, CHOICES, Project, interpreter, run, skip
+from template import (
+    CACHE,
+    RUNNING_PYTHON,
+    Project,
+    code_of,
+    default_answers,
+    interpreter,
+    run,
+    skip,
+)
 
 # The only Python that depends on the deployment target; test_vercel checks it.
 OWN_OF_VERCEL = ("index.py", "tests/integration/test_vercel.py")
 RUNS = CACHE / "runs"
-SCHEMA_TESTS = [f"tests/integration/test_{name}.py" for name in ("schema", "database", "items")]
 OPENAPI = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
 
 
-def runs_in_full(project: Project) -> bool:
-    """Return whether the project's own checks run in full."""
-    context = project.context
-    return context["structure"] == CHOICES["structure"][0] and (
-        context["database"] == "none" or context["migrations"] == CHOICES["migrations"][0]
-    )
+class Plan(NamedTuple):
+    """How much of a project's own checks runs, besides its linters."""
+
+    tests: bool  # in memory
+    server_tests: bool  # on the database server
+    coverage: bool
 
 
-def has_server(project: Project) -> bool:
-    """Return whether the project's database is a server."""
-    return project.context["database"] in ("postgresql", "mysql")
+def plan(project: Project) -> Plan:
+    """Return what to run: everything for the default project, only linters if not selected.
+
+    Measuring coverage doubles the time of the tests, so the projects with the most and the least
+    code do it. Another Python does not change what the server is asked.
+    """
+    is_tested = code_of(project.answers) in tested_codes()
+    has_server = project.context["database"] in ("postgresql", "mysql")
+    is_default = project.answers == default_answers()
+    is_small = project.context["database"] == project.context["auth"] == "none"
+    uses_server = is_tested and has_server and project.answers["python_version"] == RUNNING_PYTHON
+    return Plan(is_tested, uses_server, is_default or (is_tested and is_small))
 
 
 @dataclass(frozen=True)
@@ -84,14 +95,13 @@ class Workshop:
 
     def commands(self, project: Project) -> Iterator[tuple[str, ...]]:
         """Yield the commands of the project's own checks."""
-        if runs_in_full(project):
+        tests, server_tests, coverage = plan(project)
+        if coverage:
             yield ("make", "setup", "ci")
             return
-        yield ("make", "setup", "lint")
-        yield ("uv", "run", "pytest")
-        in_first_structure = project.context["structure"] == CHOICES["structure"][0]
-        if in_first_structure and has_server(project):
-            yield ("uv", "run", "python", "-m", "tests.with_database", "pytest", *SCHEMA_TESTS)
+        yield ("make", "setup", "lint", *(["test"] if tests else []))
+        if server_tests:
+            yield ("make", "test-server")
 
     def own_checks(self, project: Project, *targets: str) -> dict[str, Any]:
         """Run the project's own checks, or only these targets of its Makefile.
@@ -101,10 +111,14 @@ class Workshop:
             OpenAPI document, and the packages that the project installs.
         """
         variables = self.variables(project)
+        in_memory = {key: value for key, value in variables.items() if key != "TEST_DATABASE_URL"}
         copy = self.copy(project)
         commands = [("make", *targets)] if targets else self.commands(project)
         # `uv sync`, which setup runs, removes what the project does not declare.
-        output = "".join(run(*command, cwd=copy, **variables) for command in commands)
+        output = "".join(
+            run(*command, cwd=copy, **(in_memory if "test" in command else variables))
+            for command in commands
+        )
         openapi = run("uv", "run", "python", "-c", OPENAPI, cwd=copy, **variables)
         return {
             "output": output,
@@ -116,7 +130,8 @@ class Workshop:
 
     def own_checks_once(self, project: Project, name: str) -> dict[str, Any]:
         """Return the result of `own_checks`, run once for all projects of equal code."""
-        result_file = RUNS / f"{fingerprint(project)}.json"
+        size = "".join(name[0] for name, runs in plan(project)._asdict().items() if runs)
+        result_file = RUNS / f"{fingerprint(project)}{size}.json"
         with FileLock(f"{result_file}.lock"):
             if result_file.exists():
                 result = json.loads(result_file.read_text())
