@@ -71,6 +71,7 @@ KEEP_IF = {
     "app/migrations": ALEMBIC,
     "app/migrations/versions/create_api_clients.py": API_KEY,
     "app/migrations/versions/create_users.py": JWT,
+    ".github/workflows/image.yml": DOCKER,
     "Dockerfile": DOCKER,
     ".dockerignore": DOCKER,
     "compose.yaml": DOCKER,

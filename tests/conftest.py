@@ -12,7 +12,7 @@ import pytest
 from cookiecutter.environment import StrictEnvironment
 from selection import linted
 from servers import stop_postgresql
-from template import CHOICES, Bake, Project, checked, code_of, combinations, one_of_each_code
+from template import Bake, Project, checked, combinations, one_of_each_code, scope_of, shard
 from workshop import RUNS, Workshop, report, workshop_of
 from xdist.scheduler import LoadScopeScheduling
 
@@ -23,6 +23,7 @@ StrictEnvironment.compile = functools.cache(StrictEnvironment.compile)  # type: 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="one combination for each code")
+    parser.addoption("--shard", default="1/1", help="run one part of the tests, for example 2/3")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,24 +52,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
 
 
-class OneWorkerEach(LoadScopeScheduling):
-    """Gives one worker the tests that would wait for each other or start the same thing twice.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of the shard."""
+    kept = shard([item.nodeid for item in items], config.getoption("shard"))
+    items[:] = [item for item in items if item.nodeid in kept]
 
-    These are the combinations of equal code, and the tests of a kit on one database. It does not
-    use marks, because pytest 9.2 cannot read what pytest-xdist 3.8 makes of its `xdist_group`.
+
+class OneWorkerEach(LoadScopeScheduling):
+    """Gives one worker the tests of one scope.
+
+    It does not use marks, because pytest 9.2 cannot read what pytest-xdist 3.8 makes of its
+    `xdist_group`.
     """
 
-    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 as the base class
-        super().__init__(*arguments)
-        self.codes = {name: code_of(answers) for name, answers in combinations()}
-
     def _split_scope(self, nodeid: str) -> str:
-        file, _, rest = nodeid.partition("::")
-        parameters = rest.partition("[")[2].removesuffix("]")
-        if "kits/" in file:
-            named = set(parameters.split("-"))
-            return f"{file} {next((d for d in CHOICES['database'] if d in named), '')}"
-        return self.codes.get(parameters, nodeid)
+        return scope_of(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:  # noqa: ANN401

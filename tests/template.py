@@ -8,7 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -114,6 +114,34 @@ def code_of(answers: Answers) -> str:
     if answers["database"] == "none":
         del options["migrations"]
     return "-".join([answers["python_version"], *options.values()])
+
+
+@cache
+def _codes() -> dict[str, str]:
+    return {name: code_of(answers) for name, answers in combinations()}
+
+
+def scope_of(nodeid: str) -> str:
+    """Return a name for the tests that one worker should run.
+
+    They would wait for each other or start the same thing twice: the combinations of equal code,
+    and the tests of a kit on one database.
+    """
+    file, _, rest = nodeid.partition("::")
+    parameters = rest.partition("[")[2].removesuffix("]")
+    if "kits/" in file:
+        named = set(parameters.split("-"))
+        return f"{file} {next((d for d in CHOICES['database'] if d in named), '')}"
+    return _codes().get(parameters, nodeid)
+
+
+def shard(nodeids: Iterable[str], part: str) -> set[str]:
+    """Return one part of the tests, such as 2/3. The parts do not share a scope."""
+    number, count = map(int, part.split("/"))
+    scopes: dict[str, list[str]] = {}
+    for nodeid in nodeids:
+        scopes.setdefault(scope_of(nodeid), []).append(nodeid)
+    return set(itertools.chain(*list(scopes.values())[number - 1 :: count]))
 
 
 def one_of_each_code() -> Iterator[tuple[str, dict[str, str]]]:

@@ -79,6 +79,19 @@ def test_zip(template: Path, tmp_path: Path, bake: Bake) -> None:
     assert {file: made[file][0] for file in made} == {f: expected[f][0] for f in expected}
 
 
+def test_clone_with_windows_line_ends_gives_the_same_project(
+    template: Path, tmp_path: Path, bake: Bake
+) -> None:
+    clone = tmp_path / "clone"
+    options = ("--quiet", "--branch=1.0", "--config=core.autocrlf=true")
+    git("clone", *options, template, clone, cwd=tmp_path)
+
+    done = call(tmp_path, clone, "--no-input", *ARGUMENTS)
+
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "my-service") == contents(bake(**ANSWERS).path)
+
+
 def test_replay(tmp_path: Path, bake: Bake) -> None:
     call(tmp_path, ROOT, "--no-input", "--output-dir", tmp_path / "first", *ARGUMENTS)
 

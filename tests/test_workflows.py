@@ -1,9 +1,12 @@
 """The workflows and other YAML of the template and of a project, under the linters."""
 
+import itertools
+import json
+import sys
 from pathlib import Path
 
 import pytest
-from template import ROOT, Bake, default_answers, run
+from template import CHOICES, ROOT, Bake, combinations, default_answers, run, shard
 
 YAMLLINT = """
 extends: default
@@ -51,3 +54,17 @@ def test_dependabot_follows_its_schema(folder: Path) -> None:
     file = folder / ".github" / "dependabot.yml"
 
     run("check-jsonschema", "--builtin-schema", "vendor.dependabot", file, cwd=folder)
+
+
+def test_matrix_runs_each_combination_once_on_each_python() -> None:
+    jobs = json.loads(run(sys.executable, "scripts/shards.py", cwd=ROOT))
+    shards = {job["shard"] for job in jobs}
+    tests = [f"tests/test_combinations.py::test_own_checks[{name}]" for name, _ in combinations()]
+
+    parts = [shard(tests, name) for name in shards]
+
+    assert {(job["python"], job["shard"]) for job in jobs} == {
+        (python, name) for python in CHOICES["python_version"] for name in shards
+    }
+    assert sorted(itertools.chain(*parts)) == sorted(tests)
+    assert max(map(len, parts)) < 2 * min(map(len, parts))
