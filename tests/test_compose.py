@@ -97,6 +97,12 @@ def test_only_the_service_is_published_and_on_loopback(containers: Containers) -
         assert service["networks"] == ["default", "backend"] if name == "api" else ["backend"]
 
 
+def test_trusted_proxies_are_passed_on(containers: Containers) -> None:
+    environment = containers.services["api"]["environment"]
+
+    assert environment["FORWARDED_ALLOW_IPS"] == "${FORWARDED_ALLOW_IPS:-}"
+
+
 def test_service_starts_after_what_it_needs_is_healthy(containers: Containers) -> None:
     context = containers.project.context
     servers = {context["database"]} & {"postgresql", "mysql"}

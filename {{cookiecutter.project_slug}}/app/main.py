@@ -1,5 +1,6 @@
 """The application factory, the only module that knows every part."""
 
+import gc
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import metadata
@@ -74,6 +75,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         SettingsError: A setting is missing or invalid.
     """
     if settings is None:
+        # Otherwise garbage collection passes over all modules, which takes 100 ms.
+        gc.freeze()
         settings = load_settings()
         load_telemetry_variables(Settings)
         configure_logging(settings.log_level, local=settings.environment == "local")

@@ -1,5 +1,6 @@
 """Tests of the HTTP layer: HEAD, security headers, hosts, documentation."""
 
+import gc
 from inspect import isasyncgenfunction, iscoroutinefunction, isfunction
 
 import pytest
@@ -120,3 +121,5 @@ class TestApplication:
         monkeypatch.setenv("ALLOWED_HOSTS", "api.example.com")
 
         assert create_app().state.settings.allowed_hosts == ["api.example.com"]
+        assert gc.get_freeze_count()
+        gc.unfreeze()
