@@ -66,10 +66,10 @@ class TestUpgrade:
 
         processes = [
             await asyncio.create_subprocess_exec(sys.executable, "-c", code, env=environment)
-            for _ in range(5)
+            for _ in range(2)
         ]
 
-        assert [await process.wait() for process in processes] == [0] * 5
+        assert [await process.wait() for process in processes] == [0] * 2
         await check_schema(engine)
 
     async def test_event_of_the_metadata_creates_a_view(

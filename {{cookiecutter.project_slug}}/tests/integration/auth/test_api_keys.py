@@ -1,7 +1,6 @@
 """Tests of authentication by API key."""
 
 import json
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -71,11 +70,8 @@ class TestValidKey:
 
 
 class TestInvalidKey:
-    @pytest.mark.parametrize("headers", [{}, {HEADER: ""}], ids=["missing", "empty"])
-    async def test_missing_key_returns_401(
-        self, client: AsyncClient, headers: dict[str, str]
-    ) -> None:
-        check_refusal(await client.get(ME, headers=headers), 401, "NOT_AUTHENTICATED")
+    async def test_missing_key_returns_401(self, client: AsyncClient) -> None:
+        check_refusal(await client.get(ME), 401, "NOT_AUTHENTICATED")
 
     async def test_key_outside_header_returns_401(
         self, app: FastAPI, client: AsyncClient, log_lines: LogLines
@@ -91,14 +87,10 @@ class TestInvalidKey:
             check_refusal(response, 401, "NOT_AUTHENTICATED")
         assert key not in json.dumps(log_lines())
 
-    @pytest.mark.parametrize("second", [None, b"", b"x"], ids=["same", "empty", "other"])
-    async def test_two_keys_return_400(
-        self, app: FastAPI, client: AsyncClient, second: bytes | None
-    ) -> None:
-        key, name = (await create_key(app)).encode(), HEADER.encode()
-        headers: Any = [(name, key), (name, key if second is None else second)]
+    async def test_two_keys_return_400(self, app: FastAPI, client: AsyncClient) -> None:
+        key = await create_key(app)
 
-        response = await client.get(ME, headers=headers)
+        response = await client.get(ME, headers=[(HEADER, key), (HEADER, key)])
 
         check_refusal(response, 400, "INVALID_REQUEST", f'{CHALLENGE}, error="invalid_request"')
 
@@ -117,21 +109,6 @@ class TestInvalidKey:
 
         check_refusal(responses[0], 401, "INVALID_API_KEY")
         assert all(strip_varying(response) == strip_varying(responses[0]) for response in responses)
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            pytest.param(b"\xff\xfe", id="not-utf-8"),
-            pytest.param("schlüssel".encode(), id="not-ascii"),
-            pytest.param(b"a\0b", id="nul"),
-            pytest.param(b"x" * 1_000_000, id="megabyte"),
-            pytest.param(b" ", id="blank"),
-        ],
-    )
-    async def test_malformed_key_returns_401(self, client: AsyncClient, text: bytes) -> None:
-        headers: Any = [(HEADER.encode(), text)]
-
-        check_refusal(await client.get(ME, headers=headers), 401, "INVALID_API_KEY")
 
     async def test_changed_secret_key_invalidates_keys(
         self, app: FastAPI, user_client: AsyncClient, make_settings: MakeSettings
@@ -155,8 +132,7 @@ class TestInvalidKey:
 
 class TestScopes:
     @pytest.mark.parametrize(
-        ("granted", "method", "required"),
-        [("read", "POST", "write"), ("write", "GET", "read"), ("write", "HEAD", "read")],
+        ("granted", "method", "required"), [("read", "POST", "write"), ("write", "GET", "read")]
     )
     async def test_missing_scope_returns_403(
         self, app: FastAPI, client: AsyncClient, granted: str, method: str, required: str
@@ -177,9 +153,7 @@ class TestScopes:
         (line,) = [line for line in log_lines() if line["event"] == "authz_fail"]
         assert line["scope"] == "write"
 
-    @pytest.mark.parametrize(
-        ("granted", "method"), [("read", "GET"), ("read", "HEAD"), ("write", "POST")]
-    )
+    @pytest.mark.parametrize(("granted", "method"), [("read", "HEAD"), ("write", "POST")])
     async def test_granted_scope_returns_200(
         self, app: FastAPI, client: AsyncClient, granted: str, method: str
     ) -> None:
@@ -206,9 +180,8 @@ class TestRateLimit:
         [
             ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
             ("2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"),
-            ("::ffff:203.0.113.7", "::ffff:203.0.113.7", "::ffff:203.0.113.8"),
         ],
-        ids=["ipv4", "ipv6", "ipv4-mapped"],
+        ids=["ipv4", "ipv6"],
     )
     async def test_invalid_keys_are_limited_by_network(
         self, app: FastAPI, address: str, same: str, other: str

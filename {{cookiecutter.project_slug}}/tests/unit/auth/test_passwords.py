@@ -40,11 +40,8 @@ class TestVerify:
         assert await passwords.verify("x" * 72, password_hash)
         assert not await passwords.verify("x" * 73, password_hash)
 
-    @pytest.mark.parametrize("password_hash", ["invalid", None])
-    async def test_invalid_hash_matches_nothing(
-        self, passwords: PasswordHasher, password_hash: str | None
-    ) -> None:
-        assert not await passwords.verify(PASSWORD, password_hash)
+    async def test_invalid_hash_matches_nothing(self, passwords: PasswordHasher) -> None:
+        assert not await passwords.verify(PASSWORD, "invalid")
 
     async def test_runs_in_few_threads(
         self, passwords: PasswordHasher, monkeypatch: pytest.MonkeyPatch

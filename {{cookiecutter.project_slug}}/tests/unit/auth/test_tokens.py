@@ -95,7 +95,3 @@ class TestRead:
     def test_malformed_token_is_refused(self, tokens: TokenService, text: str) -> None:
         with pytest.raises(InvalidTokenError):
             tokens.read(text, "access")
-
-    def test_padded_token_is_refused(self, tokens: TokenService) -> None:
-        with pytest.raises(InvalidTokenError):
-            tokens.read(issue(tokens).access_token + "==", "access")
