@@ -103,8 +103,8 @@ def test_invalid_address_returns_422(service: Service, subtests: pytest.Subtests
 
 BAD_PASSWORDS = [
     *("password", "12345678", "PASSWORD1", " " * 8, "my-service", "My Service 2026"),
-    *("", "a" * 7, "a" * 73, "\u00e9" * 37, "\U0001f600" * 19, "a" * 1025, "a" * 100_000),
-    *("password\0" + CANARY, CANARY + "\ud800", "\u0301\u0316" * 5000),
+    *("", "a" * 7, "a" * 73, "\u00e9" * 37, "\U0001f600" * 19, "a" * 1025, "a" * 10_000),
+    *("password\0" + CANARY, CANARY + "\ud800", "\u0301\u0316" * 1000),
 ]
 
 

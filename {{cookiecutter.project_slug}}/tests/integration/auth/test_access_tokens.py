@@ -42,6 +42,7 @@ class TestAccessToken:
             pytest.param({"key": "attacker"}, id="other-key"),
             pytest.param({"type": "refresh"}, id="other-type"),
             pytest.param({"sid": "00000000-0000-0000-0000-000000000000"}, id="other-session"),
+            pytest.param({"other": "x" * 8192}, id="longer-than-8-kib"),
         ],
     )
     async def test_forged_token_returns_401(

@@ -126,6 +126,22 @@ class TestLogin:
         done.set()
         assert {response.status_code for response in await logins} == {401}
 
+    async def test_hashing_occupies_no_connection(
+        self, make_app: Any, own_database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        app = make_app(database_url=own_database_url)
+        counts: list[int] = []
+
+        def count_connections(*_arguments: bytes) -> bool:
+            counts.append(app.state.engine.pool.checkedout())
+            return True
+
+        monkeypatch.setattr(bcrypt, "checkpw", count_connections)
+        async with connect_user(app) as client:
+            await start_session(client)
+
+        assert counts == [0]
+
     async def test_of_disconnected_client_hashes_nothing(
         self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
