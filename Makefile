@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-.PHONY: help setup demo bench test kits test-all check ci release
+.PHONY: help setup demo bench test kits test-all check ci pictures release
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ check: setup ## Lint the template and check what is quick to check in the bakes
 	$(BIN)/pytest -n logical -m "not slow" --quick
 
 ci: check ## Run what the workflow ci.yml runs
+
+pictures: setup ## Make the pictures of README.md (needs Chromium and npm)
+	$(BIN)/python scripts/pictures.py
 
 release: ## Create a version from the changes in CHANGELOG.md, and its tag
 	@$(PYTHON) scripts/release.py

@@ -132,7 +132,9 @@ def shown_commands() -> Iterator[tuple[str, list[str]]]:
     """Yield the commands of README.md and docs/ that run cookiecutter without questions."""
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         text = page.read_text(encoding="utf-8")
-        for line in re.findall(r"^cookiecutter .*--no-input.*$", text, re.MULTILINE):
+        for line in re.findall(
+            r"(?:^|`)(cookiecutter [^`\n]*--no-input[^`\n]*)", text, re.MULTILINE
+        ):
             yield page.name, shlex.split(line, comments=True)[1:]
 
 

@@ -6,7 +6,17 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from template import ALONE, CHOICES, QUESTIONS, ROOT, RUNNING_PYTHON, Bake, answers_with, run
+from template import (
+    ALONE,
+    CHOICES,
+    QUESTIONS,
+    ROOT,
+    RUNNING_PYTHON,
+    Bake,
+    answers_with,
+    combinations,
+    run,
+)
 from test_run import free_port
 from workshop import Workshop
 
@@ -171,6 +181,31 @@ def test_quick_start_of_readme_works(
 
     assert '"status":"ok"' in output
     assert ('"total":1' if "/items" in requests else '"price":"8.65"') in output
+
+
+def test_readme_gives_the_number_of_combinations() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert f"all {len(list(combinations()))} combinations" in readme
+
+
+def test_readme_starts_with_the_two_commands() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    first = re.findall(r"^```sh\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)[0]
+    assert re.findall(r"^make \w+", first, re.MULTILINE) == ["make demo", "make test"]
+
+
+def test_make_targets_of_the_template_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = {
+        target
+        for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md")
+        for target in re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8"))
+    }
+
+    of_projects = {"update", "setup", "test-server"}
+    assert named - of_projects <= set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
 
 
 def test_versions_agree() -> None:

@@ -56,6 +56,15 @@ def test_dependabot_follows_its_schema(folder: Path) -> None:
     run("check-jsonschema", "--builtin-schema", "vendor.dependabot", file, cwd=folder)
 
 
+@pytest.mark.parametrize("kind", ["issue-forms", "issue-config"])
+def test_issue_forms_follow_their_schema(kind: str) -> None:
+    folder = ROOT / ".github" / "ISSUE_TEMPLATE"
+    config = folder / "config.yml"
+    files = [config] if kind == "issue-config" else sorted({*folder.iterdir()} - {config})
+
+    run("check-jsonschema", "--builtin-schema", f"vendor.github-{kind}", *files, cwd=ROOT)
+
+
 def test_matrix_runs_each_combination_once_on_each_python() -> None:
     jobs = json.loads(run(sys.executable, "scripts/shards.py", cwd=ROOT))
     shards = {job["shard"] for job in jobs}
