@@ -20,9 +20,8 @@ def app(make_app: MakeApp) -> FastAPI:
 
 
 class TestRequest:
-    @pytest.mark.parametrize("path", [HEALTH_URL, "/crash"])
-    async def test_allowed_origin_may_read_response(self, client: AsyncClient, path: str) -> None:
-        headers = (await client.get(path, headers={"Origin": ORIGIN})).headers
+    async def test_allowed_origin_may_read_response(self, client: AsyncClient) -> None:
+        headers = (await client.get("/crash", headers={"Origin": ORIGIN})).headers
 
         assert headers["access-control-allow-origin"] == ORIGIN
         assert "access-control-allow-credentials" not in headers
@@ -63,7 +62,6 @@ class TestPreflight:
         [
             {"Origin": "https://evil.example"},
             {"Access-Control-Request-Headers": "x-evil"},
-            {"Access-Control-Request-Private-Network": "true"},
         ],
         ids=lambda changes: next(iter(changes)),
     )

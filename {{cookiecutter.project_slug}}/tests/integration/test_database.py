@@ -243,17 +243,6 @@ class TestStartup:
         assert [line["event"] for line in log_lines()] == ["database_unreachable"]
         assert "canary" not in str(log_lines())
 
-    async def test_startup_waits_for_database(self, make_app: MakeApp, tmp_path: Path) -> None:
-        folder = tmp_path / "later"
-        app = make_app(database_url=f"sqlite:///{folder}/x.db")
-        asyncio.get_running_loop().call_later(0.2, folder.mkdir)
-
-        async with app.router.lifespan_context(app):
-            pass
-
-        await join_failed_connections()
-        assert (folder / "x.db").exists()
-
     async def test_missing_schema_is_one_line_that_names_the_command(
         self, make_settings: MakeSettings, own_database_url: str, log_lines: LogLines
     ) -> None:

@@ -53,7 +53,6 @@ class TestHosts:
         [
             ("API.example.com:8443", True),
             ("a.b.example.org", True),
-            ("[::1]:80", True),
             ("evil-example.org", False),
         ],
     )

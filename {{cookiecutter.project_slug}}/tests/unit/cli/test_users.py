@@ -87,17 +87,14 @@ class TestCreateUser:
         assert (result.exit_code, result.stderr) == (1, message)
         assert "user_created" not in [line["event"] for line in log_lines()]
 
-    @pytest.mark.parametrize(
-        ("password", "message"),
-        [("password1", "is too common"), ("x" * 73, "must not be longer than 72 bytes")],
-    )
     async def test_unacceptable_password_is_refused(
-        self, user_client: AsyncClient, manage: Any, password: str, message: str
+        self, user_client: AsyncClient, manage: Any
     ) -> None:
-        result = await manage("create-user", BOB, password=password)
+        result = await manage("create-user", BOB, password="x" * 73)
 
         assert result.exit_code == 1
-        assert result.stderr.splitlines()[-1] == f"Error: The password {message}."
+        message = "Error: The password must not be longer than 72 bytes."
+        assert result.stderr.splitlines()[-1] == message
 
     async def test_invalid_address_is_refused(self, manage: Any) -> None:
         result = await manage("create-user", "bob")

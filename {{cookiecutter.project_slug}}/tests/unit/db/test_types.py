@@ -51,7 +51,6 @@ class TestExactDecimal:
         [
             pytest.param(Parcel.price * 2, "19.80", id="multiply"),
             pytest.param(func.sum(Parcel.price), "9.95", id="sum"),
-            pytest.param(func.avg(Parcel.price), "4.98", id="avg"),
         ],
     )
     async def test_arithmetic_is_exact(
