@@ -19,6 +19,7 @@ KUBERNETES = DEPLOYMENT == "kubernetes"
 SYSTEMD = DEPLOYMENT == "systemd"
 SUPERVISORD = DEPLOYMENT == "supervisord"
 VERCEL = DEPLOYMENT == "vercel"
+SERVED = DEPLOYMENT not in ("none", "vercel")
 DOCKER = KUBERNETES or DEPLOYMENT == "docker"
 
 KEEP_IF = {
@@ -56,7 +57,9 @@ KEEP_IF = {
     "app/auth/token_settings.py": JWT,
     "app/auth/tokens.py": JWT,
     "app/auth/users.py": JWT,
-    "app/core/redis_rate_limit.py": AUTH != "none",
+    "app/core/rate_limit.py": AUTH != "none",
+    "app/core/telemetry.py": SERVED,
+    "app/cli/server.py": SERVED,
     "app/db": SQL,
     "app/cli/api_keys.py": API_KEY,
     "app/cli/database.py": SQL,
@@ -102,7 +105,8 @@ KEEP_IF = {
     "tests/mysql_server.py": DATABASE == "mysql",
     "tests/keys.py": API_KEY,
     "tests/users.py": JWT,
-    "tests/unit/core/test_redis_rate_limit.py": AUTH != "none",
+    "tests/integration/test_rate_limit.py": AUTH != "none",
+    "tests/unit/core/test_rate_limit.py": AUTH != "none",
     "tests/unit/auth": AUTH != "none",
     "tests/unit/auth/test_api_keys.py": API_KEY,
     "tests/unit/auth/test_keys.py": JWT,

@@ -21,6 +21,8 @@ def database(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+# There are rate limits only with authentication, which the service without a database lacks.
+WITH_RATE_LIMIT = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 NOT_HTTP = {
     "A-109 the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0\0\0\0\0",
     "A-109 the hello of TLS": bytes.fromhex("16030100c8010000c40303") + bytes(200),
@@ -156,7 +158,7 @@ def check_it_let_go(service: Service, before: int) -> None:
 # --- Storm
 
 
-@OF_HTTP
+@WITH_RATE_LIMIT
 def test_a_storm_meets_429_and_spares_health(launch: Launch) -> None:
     limit, requests, clients = 50, 1000, 10
     with launch(RATE_LIMIT_PER_MINUTE=str(limit)) as service:
@@ -191,7 +193,7 @@ def test_a_storm_meets_429_and_spares_health(launch: Launch) -> None:
         check_records(service.log())
 
 
-@OF_HTTP
+@WITH_RATE_LIMIT
 def test_spoofed_addresses_do_not_escape_the_limit(launch: Launch) -> None:
     with launch(RATE_LIMIT_PER_MINUTE="5") as service:
         statuses = []

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from importlib.metadata import metadata
 from typing import Any
 
@@ -21,15 +21,14 @@ from app.auth import router as auth_router
 from app.core import docs, health
 from app.core.errors import ERROR_HANDLERS, Problem, document_problems
 from app.core.logging import configure_logging
-from app.core.middleware import list_middleware
-# {% if cookiecutter.auth == "none" %}
-from app.core.rate_limit import open_rate_limiter
-# {% else %}
-from app.core.redis_rate_limit import open_rate_limiter
+from app.core.middleware import CompressionMiddleware, wrap
+# {% if cookiecutter.auth != "none" %}
+from app.core.rate_limit import RateLimitMiddleware
 # {% endif %}
-from app.core.request_middleware import RequestMiddleware
 from app.core.settings import DISTRIBUTION
-from app.core.telemetry import load_telemetry_variables
+# {% if cookiecutter.__server == "yes" %}
+from app.core.telemetry import TelemetryMiddleware, load_telemetry_variables
+# {% endif %}
 # {% if cookiecutter.database != "none" %}
 from app.db import errors as db_errors
 from app.db.session import open_database
@@ -38,38 +37,43 @@ from app.settings import Settings, load_settings
 
 
 class Service(FastAPI):
-    """FastAPI wrapped in `RequestMiddleware`."""
+    """FastAPI inside of `app.core.middleware.wrap`, with every error in the OpenAPI document."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 those of FastAPI
+    def __init__(self, settings: Settings, **options: Any) -> None:  # noqa: ANN401 those of FastAPI
         super().__init__(**options)
-        self.handle_request = RequestMiddleware(super().__call__)
+        self.state.settings = settings
+        self.state.readiness_checks = {}
+        self.handle_request = wrap(super().__call__, settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         await self.handle_request(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document with every error."""
+        """Return the OpenAPI document."""
         return document_problems(super().openapi())
 
 
+# {% if cookiecutter.database == "none" %}
+@asynccontextmanager
+async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
+    """Open shared resources at startup, before `yield`, and close them at shutdown."""
+    yield
+
+
+# {% else %}
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """Open shared resources at startup and close them at shutdown."""
-    settings: Settings = app.state.settings
-    async with AsyncExitStack() as stack:
-        limiter = await stack.enter_async_context(open_rate_limiter(settings))
-        app.state.rate_limiter = limiter
-        # {% if cookiecutter.database != "none" %}
-        await stack.enter_async_context(open_database(app, settings))
-        # {% endif %}
+    async with open_database(app, app.state.settings):
         yield
 
 
+# {% endif %}
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Create the application.
 
-    Without `settings`, load them and configure logging and telemetry for the process.
+    Without `settings`, load them and configure the process.
 
     Raises:
         SettingsError: A setting is missing or invalid.
@@ -78,28 +82,34 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Otherwise garbage collection passes over all modules, which takes 100 ms.
         gc.freeze()
         settings = load_settings()
-        load_telemetry_variables(Settings)
         configure_logging(settings.log_level, local=settings.environment == "local")
+        # {% if cookiecutter.__server == "yes" %}
+        load_telemetry_variables(Settings)
+        # {% endif %}
     about = metadata(DISTRIBUTION)
     app = Service(
+        settings,
         title=DISTRIBUTION.replace("-", " ").title(),
         version=about["Version"],
         description=about["Summary"],
-        debug=settings.debug,
         lifespan=lifespan,
         openapi_url=docs.OPENAPI_URL if settings.docs_enabled else None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        middleware=list_middleware(settings),
+        max_body_size=settings.max_body_bytes,
         exception_handlers=ERROR_HANDLERS,
         responses={"default": {"model": Problem, "description": "Another error."}},
         generate_unique_id_function=lambda route: route.name,
+        # {% if cookiecutter.__server == "yes" %}
         # Without log records, which contain the messages of exceptions.
         telemetry={"auto_configure": True, "logs": False},
+        # {% endif %}
     )
-    app.state.settings = settings
-    app.state.readiness_checks = {}
+    app.add_middleware(CompressionMiddleware)
+    # {% if cookiecutter.__server == "yes" %}
+    app.add_middleware(TelemetryMiddleware)
+    # {% endif %}
     # {% if cookiecutter.database != "none" %}
     app.exception_handlers.update(db_errors.ERROR_HANDLERS)
     # {% endif %}
@@ -107,6 +117,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # {% if cookiecutter.auth == "none" %}
     app.include_router(resource_router, prefix=health.API_PREFIX)
     # {% else %}
+    if settings.rate_limit_per_minute:
+        app.add_middleware(RateLimitMiddleware, per_minute=settings.rate_limit_per_minute)
     app.include_router(
         resource_router,
         prefix=health.API_PREFIX,

@@ -33,7 +33,7 @@ from app.auth.key_settings import AuthSettings
 # {% if cookiecutter.database != "none" %}
 from app.auth.stored_keys import KeyServiceDep
 # {% endif %}
-from app.core.rate_limit import RateLimiterDep, get_client_network
+from app.core.rate_limit import RateLimiterDep, get_client_network, open_rate_limiter
 from app.core.settings import DISTRIBUTION
 
 HEADER = "X-API-Key"
@@ -43,7 +43,7 @@ INVALID_KEYS = RateLimitItemPerMinute(100)
 
 log = get_logger("app.auth")
 header = APIKeyHeader(name=HEADER, auto_error=False)
-router = APIRouter()  # API keys have no routes: commands manage them.
+router = APIRouter(lifespan=open_rate_limiter)  # without routes: commands manage API keys
 
 
 def generate_key() -> tuple[str, str]:

@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeInt, SecretStr
 from pydantic import NonNegativeInt, SecretStr
 # {% endif %}
 
-from app.core.redis_rate_limit import RedisSettings
+from app.core.rate_limit import RateLimitSettings
 # {% if cookiecutter.database == "none" %}
 from app.core.settings import PLACEHOLDER, CommaSeparated
 # {% else %}
@@ -29,7 +29,7 @@ KeyEntry = Annotated[
 # {% endif %}
 
 
-class AuthSettings(RedisSettings):
+class AuthSettings(RateLimitSettings):
     """Settings of API keys."""
 
     secret_key: SecretStr | None = None

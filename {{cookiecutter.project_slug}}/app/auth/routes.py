@@ -35,6 +35,7 @@ from app.auth.tokens import TokenPair, TokenService
 from app.auth.users import User
 from app.core.errors import Problem
 from app.core.health import API_PREFIX
+from app.core.rate_limit import open_rate_limiter
 from app.db.pagination import Page, PageQuery, Rows, paginate
 from app.db.session import SessionDep
 
@@ -147,7 +148,7 @@ async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) 
 
 @asynccontextmanager
 async def open_auth(app: FastAPI) -> AsyncGenerator[None]:
-    """Load the signing key and create the password hasher at startup.
+    """Open what authentication needs at startup and close it at shutdown.
 
     Raises:
         ValueError: The local signing key cannot be read.
@@ -155,7 +156,8 @@ async def open_auth(app: FastAPI) -> AsyncGenerator[None]:
     settings: AuthSettings = app.state.settings
     app.state.tokens = TokenService(settings, keys.get_signing_key(settings.private_key))
     app.state.passwords = PasswordHasher(settings.password_hash_cost)
-    yield
+    async with open_rate_limiter(app):
+        yield
 
 
 router = APIRouter(lifespan=open_auth)

@@ -15,8 +15,13 @@ from structlog import get_logger
 
 from app.auth.errors import InvalidCredentialsError, InvalidTokenError
 from app.auth.token_settings import AuthSettings
-from app.core.errors import BusinessRuleError, RateLimitedError
-from app.core.rate_limit import RateLimiter, RateLimiterDep, get_client_network
+from app.core.errors import BusinessRuleError
+from app.core.rate_limit import (
+    RateLimitedError,
+    RateLimiter,
+    RateLimiterDep,
+    get_client_network,
+)
 
 WINDOW_MINUTES = 15
 FAILURES = (InvalidCredentialsError, InvalidTokenError, BusinessRuleError)

@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator, PositiveInt, Secret
 
 from app.auth.keys import parse_private_key, parse_public_key, read_private_key
 from app.auth.passwords import MIN_LENGTH
-from app.core.redis_rate_limit import RedisSettings
+from app.core.rate_limit import RateLimitSettings
 from app.core.settings import CommaSeparated
 
 PrivateKey = Secret[Annotated[RSAPrivateKey, PlainValidator(parse_private_key)]]
@@ -16,14 +16,16 @@ PrivateKeyFile = Secret[Annotated[RSAPrivateKey, PlainValidator(read_private_key
 PublicKey = Annotated[RSAPublicKey, PlainValidator(parse_public_key)]
 
 
-class AuthSettings(RedisSettings):
+class AuthSettings(RateLimitSettings):
     """Settings of users, sessions and tokens."""
 
+    # {% if cookiecutter.__server == "yes" %}
     replicas: PositiveInt = 1
     """Number of instances that run side by side."""
     gateway_throttles: bool = False
     """A gateway limits failed logins, so Redis is not required."""
 
+    # {% endif %}
     rsa_private_key_content: PrivateKey | None = None
     """Private key that signs tokens: PEM, optionally in base64."""
     rsa_private_key_path: PrivateKeyFile | None = None
@@ -60,9 +62,11 @@ class AuthSettings(RedisSettings):
     def find_unsafe_values(self) -> Iterator[str]:
         """Yield a message for each value that staging and production must not have."""
         yield from super().find_unsafe_values()
+        # {% if cookiecutter.__server == "yes" %}
         counts_alone = not self.redis_url and not self.gateway_throttles
         if counts_alone and max(self.workers, self.replicas) > 1:
             yield "REDIS_URL: must be set for several workers or replicas, unless GATEWAY_THROTTLES"
+        # {% endif %}
         if not self.private_key:
             yield "RSA_PRIVATE_KEY_CONTENT: must be set, or RSA_PRIVATE_KEY_PATH"
         if self.password_hash_cost < 10:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http.client import responses as phrases
+from traceback import format_exception
 from typing import Any, Literal
 
 from fastapi import Request, Response
@@ -16,15 +17,12 @@ from structlog.contextvars import bind_contextvars, get_contextvars
 
 MEDIA_TYPE = "application/problem+json"
 MAX_FIELD_ERRORS = 20
-PROBLEM = "#/components/schemas/Problem"
 CODES = {
     400: "BAD_REQUEST",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
-    409: "CONFLICT",
     413: "PAYLOAD_TOO_LARGE",
     422: "VALIDATION_ERROR",
-    429: "RATE_LIMITED",
     500: "INTERNAL_ERROR",
     503: "SERVICE_UNAVAILABLE",
 }
@@ -61,27 +59,6 @@ class ConflictError(AppError):
     """The request conflicts with the current state (RFC 9110 section 15.5.10)."""
 
     status_code, code = 409, "CONFLICT"
-
-
-class RateLimitedError(AppError):
-    """There were too many requests (RFC 6585 section 4)."""
-
-    status_code, code = 429, "RATE_LIMITED"
-
-    def __init__(self, retry_after: int) -> None:
-        """Create the error; `retry_after` is in seconds."""
-        super().__init__("Too many requests.")
-        self.headers = {"Retry-After": str(retry_after)}
-
-
-class NotReadyError(AppError):
-    """A readiness check failed; `checks` has the result of each."""
-
-    status_code, code = 503, "NOT_READY"
-
-    def __init__(self, checks: Mapping[str, str]) -> None:
-        super().__init__("The service is not ready.")
-        self.members = {"checks": checks}
 
 
 def list_codes() -> list[str]:
@@ -124,13 +101,14 @@ def problem_response(
     **members: object,
 ) -> Response:
     """Return the problem document for a status, with additional `members`."""
+    title = phrases.get(status, "Error")
     code = code or CODES.get(status, f"HTTP_{status}")
     bind_contextvars(code=code)
     body = {
         "type": "about:blank",
-        "title": phrases.get(status, "Error"),
+        "title": title,
         "status": status,
-        "detail": detail or phrases.get(status, "Error"),
+        "detail": detail or title,
         "code": code,
         "request_id": get_contextvars().get("request_id", ""),
         "timestamp": datetime.now(UTC).isoformat(),
@@ -166,10 +144,17 @@ async def handle_validation_error(_request: Request, error: RequestValidationErr
     return problem_response(422, "The request is not valid.", errors=errors)
 
 
+async def handle_unexpected_error(request: Request, error: Exception) -> Response:
+    """Return 500, with the traceback if DEBUG is set."""
+    is_debug = request.app.state.settings.debug
+    return problem_response(500, "".join(format_exception(error)) if is_debug else "")
+
+
 ERROR_HANDLERS: dict[type[Exception] | int, Any] = {
     AppError: handle_error,
     HTTPException: handle_error,
     RequestValidationError: handle_validation_error,
+    Exception: handle_unexpected_error,
 }
 
 
@@ -185,15 +170,14 @@ def find_allowed_methods(request: HTTPConnection) -> set[str]:
 
 def document_problems(document: dict[str, Any]) -> dict[str, Any]:
     """Add the errors of invalid input to the OpenAPI document, and the media type of problems."""
-    schemas, problem = document["components"]["schemas"], {"schema": {"$ref": PROBLEM}}
+    schemas, problem = document["components"]["schemas"], {"$ref": "#/components/schemas/Problem"}
     schemas["Problem"]["properties"]["code"]["examples"] = list_codes()
     for operation in (item for path in document["paths"].values() for item in path.values()):
-        statuses = {"413", "422"} if "requestBody" in operation else set()
-        statuses |= {"422"} if "parameters" in operation else set()
+        statuses = {413, 422} if "requestBody" in operation else set[int]()
+        statuses |= {422} if "parameters" in operation else set()
         for status in sorted(statuses):
-            error = {"description": phrases[int(status)], "content": {}}
-            operation["responses"].setdefault(status, error)["content"] = {MEDIA_TYPE: problem}
-        for response in operation["responses"].values():
-            if problem in response.get("content", {}).values():
-                response["content"] = {MEDIA_TYPE: problem}
+            operation["responses"].setdefault(str(status), {"description": phrases[status]})
+        for code, response in operation["responses"].items():
+            if not code.startswith(("2", "3")):
+                response["content"] = {MEDIA_TYPE: {"schema": problem}}
     return document

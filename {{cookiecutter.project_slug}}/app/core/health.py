@@ -1,7 +1,7 @@
 """Health checks: is the process alive, and can it serve requests."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 from fastapi import APIRouter, FastAPI, Request
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from starlette.types import Scope
 from structlog import get_logger
 
-from app.core.errors import NotReadyError, Problem
+from app.core.errors import AppError, Problem
 
 API_PREFIX = "/api/v1"
 CHECK_TIMEOUT_SECONDS = 2
@@ -17,6 +17,16 @@ PROBE_PATHS = frozenset({f"{API_PREFIX}/health", f"{API_PREFIX}/ready"})
 
 log = get_logger("app.health")
 router = APIRouter(tags=["health"])
+
+
+class NotReadyError(AppError):
+    """A readiness check failed; `checks` has the result of each."""
+
+    status_code, code = 503, "NOT_READY"
+
+    def __init__(self, checks: Mapping[str, str]) -> None:
+        super().__init__("The service is not ready.")
+        self.members = {"checks": checks}
 
 
 class Health(BaseModel):

@@ -1,19 +1,17 @@
-"""The middleware of the application, inside of `RequestMiddleware`."""
+"""Middleware: request id, access record, common headers, request checks and compression."""
 
 import re
+import uuid
 from asyncio import CancelledError
-from traceback import format_exc
+from time import perf_counter
 
-from opentelemetry.trace import format_trace_id, get_current_span
-from starlette.middleware import Middleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import HTTPConnection
-from starlette.responses import Response
+from starlette.middleware.gzip import GZipResponder
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars
+from structlog import get_logger
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from app.core.compression import CompressionMiddleware
 from app.core.errors import (
     AppError,
     InvalidHostError,
@@ -22,114 +20,96 @@ from app.core.errors import (
     problem_response,
 )
 from app.core.health import is_probe
-from app.core.rate_limit import RateLimitMiddleware
-from app.core.request_middleware import get_header
 from app.core.settings import CoreSettings
 
+NO_RESPONSE = 499  # nginx's status for a client that did not wait
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 HOST = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.IGNORECASE)
+# `gzip` with a weight above zero (RFC 9110 section 12.5.3), which Starlette ignores.
+ACCEPTS_GZIP = re.compile(
+    rb"(^|,)\s*gzip\s*(;\s*q=(1(\.0{0,3})?|0\.\d{0,2}[1-9]\d?)\s*)?(,|$)", re.IGNORECASE
+)
+MIN_COMPRESSED_BYTES = 1024
 # {% if cookiecutter.auth == "api_key" %}
-CORS_HEADERS = ("Authorization", "X-API-Key", "X-Request-ID", "If-Match", "Idempotency-Key")
+CORS_HEADERS = ("Authorization", "X-API-Key", "X-Request-ID")
 # {% else %}
-CORS_HEADERS = ("Authorization", "X-Request-ID", "If-Match", "Idempotency-Key")
+CORS_HEADERS = ("Authorization", "X-Request-ID")
 # {% endif %}
 
+# OWASP REST Security Cheat Sheet, "Security Headers".
+SECURITY_HEADERS = {
+    b"cache-control": b"no-store",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+}
+# Not for HTML: a page of an administration interface or a frontend loads scripts and styles.
+DATA_HEADERS = SECURITY_HEADERS | {
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'"
+}
+HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
-def list_middleware(settings: CoreSettings) -> list[Middleware]:
-    """Return the middleware of the application, the outermost first."""
-    middleware = [
-        Middleware(ErrorMiddleware),
-        Middleware(CompressionMiddleware),
-        Middleware(RequestFilterMiddleware, settings=settings),
-    ]
+
+def wrap(app: ASGIApp, settings: CoreSettings) -> ASGIApp:
+    """Wrap the application in the middleware that its errors pass, too.
+
+    The framework sends some errors outside of the middleware that `add_middleware` adds, and they
+    need the same headers.
+    """
     if settings.cors_origins:
-        cors = Middleware(
-            CORSMiddleware,
+        app = CORSMiddleware(
+            app,
             allow_origins=settings.cors_origins,
             allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
             allow_headers=CORS_HEADERS,
             expose_headers=("X-Request-ID", "Retry-After", "Location", "ETag"),
         )
-        middleware.insert(0, cors)
-    if limit := settings.rate_limit_per_minute:
-        middleware.append(Middleware(RateLimitMiddleware, per_minute=limit))
-    return middleware
+    return RequestMiddleware(app, settings.allowed_hosts)
 
 
-class ErrorMiddleware:
-    """Sends the response to an exception, and lets unhandled ones pass.
+class RequestMiddleware:
+    """Checks and logs every request, and adds the common headers to its response."""
 
-    The framework would send it outside of the CORS middleware. Sentry and OpenTelemetry, which
-    wrap the application, see the exception and the request id.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: list[str]) -> None:
         self.app = app
+        self.allowed_hosts = [pattern.lower() for pattern in allowed_hosts]
+        self.log = get_logger("app.access").bind()  # assembled once and not per request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request."""
+        """Serve a request. Exceptions end here, after they passed the application."""
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
-        describe_span(scope)
-        has_started = False
-
-        async def observe(message: Message) -> None:
-            nonlocal has_started
-            has_started = True
-            await send(message)
-
+        clear_contextvars()
+        response = ResponseSender(scope, send, bind_request_id(scope))
         try:
-            await self.app(scope, receive, observe)
-        except AppError as error:  # of another middleware
-            response = await handle_error(HTTPConnection(scope), error)
-            await response(scope, receive, send)
-        except (Exception, CancelledError) as error:
-            get_current_span().record_exception(error)
-            if not has_started and scope["type"] == "http":
-                await respond_to(error, scope)(scope, receive, send)
-            raise
-
-
-def respond_to(error: BaseException, scope: Scope) -> Response:
-    """Return the response to an unhandled exception."""
-    if isinstance(error, CancelledError):  # the time for a graceful shutdown is over
-        return problem_response(503)
-    return problem_response(500, format_exc() if scope["app"].debug else "")
-
-
-def describe_span(scope: Scope) -> None:
-    """Write the request id to the trace, and the trace id to the log."""
-    span = get_current_span()
-    if span.is_recording():
-        request_id = get_header(scope["headers"], b"x-request-id").decode()
-        span.set_attribute("http.request.header.x-request-id", [request_id])
-        bind_contextvars(trace_id=format_trace_id(span.get_span_context().trace_id))
-
-
-class RequestFilterMiddleware:
-    """Rejects unknown hosts (RFC 9110 section 7.2), ambiguous paths and large bodies."""
-
-    def __init__(self, app: ASGIApp, settings: CoreSettings) -> None:
-        self.app = app
-        self.limited_app = RequestBodyLimitMiddleware(app, settings.max_body_bytes)
-        self.allowed_hosts = [pattern.lower() for pattern in settings.allowed_hosts]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request.
-
-        Raises:
-            NotFoundError: The path is ambiguous.
-            InvalidHostError: The host is not allowed.
-        """
-        if scope["type"] != "lifespan":
             self.check(scope)
-        app = self.limited_app if may_have_body(scope) else self.app
-        await app(scope, receive, send)
+            await self.app(as_get(scope), receive, response)
+        except AppError as error:
+            rejection = await handle_error(HTTPConnection(scope), error)
+            await rejection(scope, receive, response)
+        except ClientDisconnect:
+            pass
+        except CancelledError:  # the time for a graceful shutdown is over
+            if response.status == NO_RESPONSE:
+                await problem_response(503)(scope, receive, response)
+            raise
+        except Exception:
+            self.log.exception("unhandled_exception")
+        finally:
+            self.log.info("request", **response.describe())
 
     def check(self, scope: Scope) -> None:
-        """Raise an error if the request must be rejected."""
-        if is_ambiguous(scope):
+        """Reject ambiguous paths and unknown hosts.
+
+        Raises:
+            NotFoundError: A proxy and the router would read the path differently, because the
+                router decodes `%2F` to a slash and ignores a newline at the end.
+            InvalidHostError: The host is not allowed.
+        """
+        if "\n" in scope["path"] or b"%2f" in (scope.get("raw_path") or b"").lower():
             raise NotFoundError("Not Found")
-        if not is_probe(scope) and not self.is_allowed(get_header(scope["headers"], b"host")):
+        if not is_probe(scope) and not self.is_allowed(find_header(scope["headers"], b"host")):
             raise InvalidHostError("The Host header is not allowed.")
 
     def is_allowed(self, header: bytes) -> bool:
@@ -142,16 +122,135 @@ class RequestFilterMiddleware:
         )
 
 
-def is_ambiguous(scope: Scope) -> bool:
-    """Return whether a proxy and the router would read the path differently.
+def find_header(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes:
+    """Return the value of a header that was sent exactly once, or nothing."""
+    values = [value for key, value in headers if key == name]
+    return values[0] if len(values) == 1 else b""
 
-    The router decodes `%2F` to a slash, and ignores a newline at the end of the path.
+
+def bind_request_id(scope: Scope) -> bytes:
+    """Return the request id, and bind it to every log line of the request.
+
+    It is the client's `X-Request-ID` if that is valid. A new id replaces the header, so that error
+    trackers find it there.
     """
-    return "\n" in scope["path"] or b"%2f" in (scope.get("raw_path") or b"").lower()
+    request_id = find_header(scope["headers"], b"x-request-id")
+    if not REQUEST_ID.fullmatch(request_id):
+        request_id = str(uuid.uuid4()).encode()
+        headers = [header for header in scope["headers"] if header[0] != b"x-request-id"]
+        scope["headers"] = [*headers, (b"x-request-id", request_id)]
+    bind_contextvars(request_id=request_id.decode())
+    return request_id
 
 
-def may_have_body(scope: Scope) -> bool:
-    """Return whether the request can have a body (RFC 9112 section 6.3, RFC 9113 section 8.1)."""
-    return scope.get("http_version") not in ("1.0", "1.1") or any(
-        name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"]
+def as_get(scope: Scope) -> Scope:
+    """Return the scope of the GET request that corresponds to a HEAD (RFC 9110 section 9.3.2)."""
+    if scope.get("method") != "HEAD":
+        return scope
+    headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
+    return {**scope, "method": "GET", "headers": headers}
+
+
+class ResponseSender:
+    """Sends one response with the common headers."""
+
+    def __init__(self, scope: Scope, send: Send, request_id: bytes) -> None:
+        self.scope, self.send, self.request_id = scope, send, request_id
+        self.method = scope.get("method", "WEBSOCKET")
+        self.status = NO_RESPONSE
+        self.started = perf_counter()
+        self.ended = 0.0
+
+    async def __call__(self, message: Message) -> None:
+        """Send a message of the response."""
+        if message["type"].endswith(("response.start", ".accept")):
+            await self.start(message)
+        elif not self.ended:
+            self.ended = 0.0 if message.get("more_body") else perf_counter()
+            await self.send(message)
+        elif message.get("more_body"):
+            raise ClientDisconnect  # the response to a HEAD request is complete
+
+    async def start(self, message: Message) -> None:
+        """Send the headers, and the body where the application's body is replaced."""
+        self.status = message.get("status", 101)
+        headers, body = replace_plain_text(self.status, list(message.get("headers", ())))
+        present = dict(headers)
+        is_html = present.get(b"content-type", b"").startswith(b"text/html")
+        common = SECURITY_HEADERS if is_html else DATA_HEADERS
+        headers += [header for header in common.items() if header[0] not in present]
+        headers.append((b"x-request-id", self.request_id))
+        if self.scope["scheme"] == "https":
+            headers.append(HSTS)
+        try:
+            await self.send({**message, "headers": headers})
+        except RuntimeError as error:  # uvloop: the connection is closed
+            raise ClientDisconnect from error
+        if self.method == "HEAD":
+            body = b""
+        if body is not None:
+            self.ended = perf_counter()
+            await self.send({"type": "http.response.body", "body": body})
+
+    def describe(self) -> dict[str, object]:
+        """Return the access record. Background tasks do not count towards its duration."""
+        scope = self.scope
+        return {
+            "method": self.method,
+            "path": scope["path"][:1024],
+            "status": self.status,
+            "duration_ms": round(((self.ended or perf_counter()) - self.started) * 1000, 2),
+            "client_ip": scope["client"][0] if scope["client"] else None,
+            "probe": is_probe(scope),
+        }
+
+
+def replace_plain_text(
+    status: int, headers: list[tuple[bytes, bytes]]
+) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+    """Replace an error that the framework sends as plain text by a problem document.
+
+    These are a rejected CORS preflight and a body that is too large.
+    """
+    if status < 400 or not dict(headers).get(b"content-type", b"").startswith(b"text/plain"):
+        return headers, None
+    problem = problem_response(status)
+    kept = [item for item in headers if item[0] in (b"vary", b"access-control-allow-origin")]
+    return kept + problem.raw_headers, bytes(problem.body)
+
+
+class CompressionMiddleware:
+    """Starlette's gzip compression, except for secrets and for clients that refuse it.
+
+    A response that its route marks `no-store` is never compressed, because the compressed length
+    reveals secrets (BREACH attack). Small responses cost nothing.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Compress the response if the client accepts it."""
+        forward = send
+
+        async def select_responder(message: Message) -> None:
+            nonlocal forward
+            if message["type"] == "http.response.start" and is_compressible(message["headers"]):
+                if ACCEPTS_GZIP.search(find_header(scope["headers"], b"accept-encoding")):
+                    responder = GZipResponder(self.app, MIN_COMPRESSED_BYTES, compresslevel=1)
+                    responder.send = send
+                    forward = responder.send_with_compression
+                else:
+                    message["headers"].append((b"vary", b"Accept-Encoding"))
+            await forward(message)
+
+        await self.app(scope, receive, select_responder)
+
+
+def is_compressible(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Return whether a response is large, or of unknown length, and not marked `no-store`."""
+    return not any(
+        (name == b"content-length" and int(value) < MIN_COMPRESSED_BYTES)
+        or (name == b"cache-control" and b"no-store" in value)
+        for name, value in headers
     )

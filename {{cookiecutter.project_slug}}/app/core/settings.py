@@ -6,14 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    IPvAnyNetwork,
-    NonNegativeInt,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, PositiveInt, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DISTRIBUTION = "{{ cookiecutter.project_slug }}"
@@ -66,10 +59,12 @@ class CoreSettings(BaseSettings):
     """Address to listen on."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen on."""
+    # {% if cookiecutter.__server == "yes" %}
     workers: int = Field(default=1, ge=1, le=64)
     """Number of worker processes."""
     shutdown_timeout: int = Field(default=20, ge=1, le=3600)
     """Seconds that requests in flight have to finish after SIGTERM."""
+    # {% endif %}
 
     root_path: RootPath = ""
     """Path prefix that a proxy removes, such as /orders."""
@@ -81,8 +76,6 @@ class CoreSettings(BaseSettings):
     """Addresses or networks of proxies whose X-Forwarded-* headers are trusted."""
     max_body_bytes: PositiveInt = 64 * 1024
     """Largest accepted request body in bytes."""
-    rate_limit_per_minute: NonNegativeInt = 0
-    """Requests per minute and client address; 0 is unlimited."""
 
     @property
     def is_deployed(self) -> bool:

@@ -1,10 +1,17 @@
 """OpenTelemetry, which FastAPI exports if `OTEL_EXPORTER_OTLP_ENDPOINT` is set."""
 
 import os
+import re
 
+from opentelemetry.trace import format_trace_id, get_current_span
 from pydantic_settings import BaseSettings, DotEnvSettingsSource
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from app.core.settings import DISTRIBUTION
+
+TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def load_telemetry_variables(settings_class: type[BaseSettings]) -> None:
@@ -17,3 +24,30 @@ def load_telemetry_variables(settings_class: type[BaseSettings]) -> None:
         if name.startswith("otel_") and value:
             os.environ.setdefault(name.upper(), value)
     os.environ.setdefault("OTEL_SERVICE_NAME", DISTRIBUTION)
+
+
+class TelemetryMiddleware:
+    """Logs the trace id, and records the request id and unhandled exceptions in the trace."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request. Without a trace of our own, log the id of the client's trace."""
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        headers, span = Headers(scope=scope), get_current_span()
+        if not span.is_recording():
+            # W3C Trace Context section 3.2
+            if trace := TRACEPARENT.fullmatch(",".join(headers.getlist("traceparent"))):
+                bind_contextvars(trace_id=trace[1])
+            return await self.app(scope, receive, send)
+        bind_contextvars(trace_id=format_trace_id(span.get_span_context().trace_id))
+        span.set_attribute("http.request.header.x-request-id", [headers["x-request-id"]])
+        try:
+            await self.app(scope, receive, send)
+        except Exception as error:
+            # FastAPI's own instrumentation does not record it, that of OpenTelemetry does.
+            if getattr(scope.get("fastapi.telemetry"), "span", None) is span:
+                span.record_exception(error)
+            raise

@@ -46,11 +46,11 @@ def test_the_environment_wins_over_dotenv_and_dotenv_over_files(
 ) -> None:
     secrets = tmp_path / "secrets"
     secrets.mkdir()
-    for name, value in {"root_path": "/file", "port": "1", "workers": "3"}.items():
+    for name, value in {"root_path": "/file", "port": "1", "max_body_bytes": "3"}.items():
         (secrets / name).write_text(value)
-    (tmp_path / ".env").write_text("PORT=2\nWORKERS=4\nUNKNOWN=x\n")
-    settings = load(monkeypatch, SECRETS_DIR=str(secrets), WORKERS="5")
-    assert (settings.port, settings.workers) == (2, 5)
+    (tmp_path / ".env").write_text("PORT=2\nMAX_BODY_BYTES=4\nUNKNOWN=x\n")
+    settings = load(monkeypatch, SECRETS_DIR=str(secrets), MAX_BODY_BYTES="5")
+    assert (settings.port, settings.max_body_bytes) == (2, 5)
     assert settings.root_path == "/file"
 
 
@@ -126,7 +126,7 @@ def test_all_findings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         load(monkeypatch, **(PRODUCTION | {"ALLOWED_HOSTS": "*"}), DEBUG="1", CORS_ORIGINS="*")
 
 
-# {% if cookiecutter.auth == "jwt" %}
+# {% if cookiecutter.auth == "jwt" and cookiecutter.__server == "yes" %}
 @pytest.mark.parametrize("several", ["WORKERS", "REPLICAS"])
 def test_several_processes_count_attempts_together(
     monkeypatch: pytest.MonkeyPatch, several: str

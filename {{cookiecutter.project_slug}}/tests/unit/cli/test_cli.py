@@ -1,5 +1,7 @@
 import json
+# {% if cookiecutter.__server == "yes" %}
 import socket
+# {% endif %}
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,9 @@ import uvicorn
 from click.testing import CliRunner
 
 from app.cli import main
-from app.cli.serve import Supervisor
+# {% if cookiecutter.__server == "yes" %}
+from app.cli.server import Supervisor
+# {% endif %}
 
 
 @pytest.fixture
@@ -60,6 +64,7 @@ def test_openapi_can_be_compared_with_what_was_committed(tmp_path: Path) -> None
     target.write_text(target.read_text() + "changed")
     result = CliRunner().invoke(main, check)
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+# {% if cookiecutter.__server == "yes" %}
 
 
 def test_the_supervisor_stops_listening_before_its_workers_end() -> None:
@@ -68,3 +73,4 @@ def test_the_supervisor_stops_listening_before_its_workers_end() -> None:
             uvicorn.Config("app.main:create_app", log_config=None), sockets=[listener]
         ).terminate_all()
         assert listener.fileno() == -1
+# {% endif %}

@@ -1,9 +1,15 @@
-"""uvicorn's HTTP protocol with limits on connections and header sections."""
+"""uvicorn for a deployment: worker processes, and limits on connections and header sections."""
 
 import asyncio
 import sys
+from typing import Any
 
+import uvicorn
+from structlog import get_logger
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+from app.core.settings import CoreSettings
 
 MAX_HEADER_BYTES = 64 * 1024
 HEADER_TIMEOUT_SECONDS = 10
@@ -25,6 +31,38 @@ def count_connections() -> int:
 
 
 MAX_CONNECTIONS = count_connections()
+
+
+def run(application: str, settings: CoreSettings, options: dict[str, Any]) -> None:
+    """Run the application, in several processes if WORKERS is set."""
+    if settings.is_deployed and not settings.forwarded_allow_ips:
+        get_logger("app.cli").warning(
+            "no_trusted_proxy",
+            hint="Behind a proxy, set FORWARDED_ALLOW_IPS. Otherwise all clients share its address",
+        )
+    options = options | {
+        "http": LimitedProtocol,
+        "workers": settings.workers,
+        # Longer than the idle timeout of common proxies, or they reuse a connection being closed.
+        "timeout_keep_alive": 75,
+        "timeout_graceful_shutdown": settings.shutdown_timeout,
+        "timeout_worker_healthcheck": 30,
+    }
+    if settings.workers > 1 and not options["reload"]:
+        config = uvicorn.Config(application, **options)
+        Supervisor(config, sockets=[config.bind_socket()]).run()
+    else:
+        uvicorn.run(application, **options)
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's worker supervisor, which also stops listening before it stops the workers."""
+
+    def terminate_all(self) -> None:
+        """Stop listening, then stop the workers."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
 
 
 class LimitedProtocol(HttpToolsProtocol):
