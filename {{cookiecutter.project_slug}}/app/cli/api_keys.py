@@ -25,15 +25,15 @@ log = get_logger("app.auth")
 # {% endif %}
 
 
-def check_client_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+def parse_client_name(text: str) -> str:
     """Return the name of a client.
 
     Raises:
-        BadParameter: It contains other characters or is too long.
+        ValueError: It contains other characters or is too long.
     """
-    if re.fullmatch("[a-z0-9-]{1,63}", name) is None:
-        raise click.BadParameter("must be 1 to 63 characters of a-z, 0-9 and hyphens")
-    return name
+    if re.fullmatch("[a-z0-9-]{1,63}", text) is None:
+        raise ValueError("must be 1 to 63 characters of a-z, 0-9 and hyphens")
+    return text
 
 
 @click.group()
@@ -42,7 +42,7 @@ def api_keys() -> None:
 
 
 @api_keys.command()
-@click.argument("client", callback=check_client_name)
+@click.argument("client", type=parse_client_name)
 @click.option(
     "--scope",
     "scopes",
