@@ -22,7 +22,7 @@ demo: setup ## Bake the default project, start it and call it (ONCE=1 stops then
 bench: setup ## Compare the default project with a minimal service (needs wrk)
 	@$(BIN)/python scripts/benchmark.py
 
-test: setup ## Bake every combination and run its own checks and tests
+test: setup ## Bake every combination, lint each code and test a selection
 	$(BIN)/pytest -n logical --ignore=tests/kits $(ARGS)
 
 kits: setup ## Run the tests that start projects as in production

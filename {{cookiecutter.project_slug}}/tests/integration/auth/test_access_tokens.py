@@ -39,6 +39,7 @@ class TestAccessToken:
         "changes",
         [
             pytest.param({"exp": NOW - 1}, id="expired"),
+            pytest.param({"aud": "other"}, id="other-audience"),
             pytest.param({"key": "attacker"}, id="other-key"),
             pytest.param({"sid": "00000000-0000-0000-0000-000000000000"}, id="other-session"),
             pytest.param({"other": "x" * 8192}, id="longer-than-8-kib"),
@@ -61,3 +62,12 @@ class TestAccessToken:
         for token in (pair.refresh_token, disguised):
             response = await client.get(ME_URL, headers=bearer(token))
             check_problem(response, 401, "INVALID_TOKEN")
+
+    async def test_two_headers_return_400(self, client: AsyncClient) -> None:
+        token = (await start_session(client)).access_token
+        headers = [("Authorization", f"Bearer {token}"), ("Authorization", "Bearer x")]
+
+        response = await client.get(ME_URL, headers=headers)
+
+        check_problem(response, 400, "INVALID_REQUEST")
+        assert response.headers["www-authenticate"] == 'Bearer realm="api", error="invalid_request"'
