@@ -5,13 +5,13 @@ import re
 
 from opentelemetry.trace import format_trace_id, get_current_span
 from pydantic_settings import BaseSettings, DotEnvSettingsSource
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
+from app.core.middleware import find_header
 from app.core.settings import DISTRIBUTION
 
-TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def load_telemetry_variables(settings_class: type[BaseSettings]) -> None:
@@ -36,14 +36,15 @@ class TelemetryMiddleware:
         """Serve a request. Without a trace of our own, log the id of the client's trace."""
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
-        headers, span = Headers(scope=scope), get_current_span()
+        headers, span = scope["headers"], get_current_span()
         if not span.is_recording():
             # W3C Trace Context section 3.2
-            if trace := TRACEPARENT.fullmatch(",".join(headers.getlist("traceparent"))):
-                bind_contextvars(trace_id=trace[1])
+            if trace := TRACEPARENT.fullmatch(find_header(headers, b"traceparent")):
+                bind_contextvars(trace_id=trace[1].decode())
             return await self.app(scope, receive, send)
         bind_contextvars(trace_id=format_trace_id(span.get_span_context().trace_id))
-        span.set_attribute("http.request.header.x-request-id", [headers["x-request-id"]])
+        request_id = find_header(headers, b"x-request-id").decode()
+        span.set_attribute("http.request.header.x-request-id", [request_id])
         try:
             await self.app(scope, receive, send)
         except Exception as error:

@@ -29,12 +29,6 @@ class TestRequestSchema:
         with pytest.raises(ValidationError):
             Note.model_validate(body)
 
-    def test_many_unknown_fields_are_one_error(self) -> None:
-        with pytest.raises(ValidationError, match="must not have that many fields") as raised:
-            Note.model_validate(dict.fromkeys(map(str, range(101))))
-
-        assert raised.value.error_count() == 1
-
     def test_lines_tabs_and_any_script_are_accepted(self) -> None:
         assert Note(text="a\tb\r\nc \u0639 \U0001f600").text
 
