@@ -14,8 +14,8 @@ ADVICE = "Set TEST_DATABASE_URL=mysql://user:password@host/test, or start Docker
 SCHEMES = ("mysql", "mariadb")
 PORT = 3306
 IMAGE = "mysql:8.4.10"
-CONTAINER_ENVIRONMENT = "MYSQL_ALLOW_EMPTY_PASSWORD=yes"
-CONTAINER_URL = "mysql://root@{address}/test"
+CONTAINER_ENVIRONMENT = "MYSQL_ROOT_PASSWORD=test"
+CONTAINER_URL = "mysql://root:test@{address}/test"
 
 # The driver logs the notes of `DROP DATABASE IF EXISTS` as warnings.
 logging.getLogger("asyncmy").setLevel(logging.ERROR)

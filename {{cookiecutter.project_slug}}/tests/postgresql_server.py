@@ -11,8 +11,8 @@ ADVICE = "Set TEST_DATABASE_URL=postgresql://user:password@host/test, or start D
 SCHEMES = ("postgresql", "postgres")
 PORT = 5432
 IMAGE = "postgres:18.4"
-CONTAINER_ENVIRONMENT = "POSTGRES_HOST_AUTH_METHOD=trust"
-CONTAINER_URL = "postgresql://postgres@{address}/test"
+CONTAINER_ENVIRONMENT = "POSTGRES_PASSWORD=test"
+CONTAINER_URL = "postgresql://postgres:test@{address}/test"
 
 LOCAL_SERVER = "the embedded PostgreSQL server in .postgresql"
 # Ignored by git. The data of `make dev DATABASE=server` stays there.
