@@ -145,6 +145,7 @@ def test_shown_commands_contain_every_choice() -> None:
     assert {f"{key}={choice}" for key in CHOICES for choice in CHOICES[key]} <= shown | defaults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [command for _, command in shown_commands()], ids=" ".join)
 def test_shown_command_works(command: list[str], bake: Bake, tmp_path: Path) -> None:
     arguments = [str(ROOT) if word in {"gh:org/repo", "."} else word for word in command]

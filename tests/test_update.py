@@ -181,6 +181,7 @@ def test_update_of_a_project_that_is_ahead_of_its_version(
     assert "## List all targets" in (project / "Makefile").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [*itertools.pairwise(PICKED)], ids=" to ".join)
 def test_changed_answers_give_the_project_of_these_answers(
     template: Path, living: Living, bake: Bake, names: tuple[str, str]

@@ -77,6 +77,7 @@ def test_inputs_of_the_workflow_are_the_questions() -> None:
     assert inputs == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PICKED)
 def test_repository_equals_what_cookiecutter_creates(
     repository: Path, bake: Bake, name: str
@@ -90,6 +91,7 @@ def test_repository_equals_what_cookiecutter_creates(
     assert git("status", "--porcelain", cwd=repository) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_repository_with_hostile_text_equals_what_cookiecutter_creates(
     repository: Path, bake: Bake, text: str
