@@ -101,6 +101,8 @@ KEEP_IF = {
     "index.py": VERCEL,
     "vercel.json": VERCEL,
     "tests/integration/test_vercel.py": VERCEL,
+    "tools/resource.py": SQL,
+    "tools/templates": SQL,
     "tests/databases.py": SQL,
     "tests/parcels.py": SQL,
     "tests/with_database.py": SERVER,

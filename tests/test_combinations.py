@@ -46,7 +46,7 @@ def scars_of(file: str, text: str) -> list[str]:
         "has trailing blanks": bool(re.search(r"[ \t]$", text, re.MULTILINE)),
         # Ruff checks Python, and the examples in documents look the same.
         "has two blank lines": "\n\n\n" in re.sub(r"```python.*?```", "-", text, flags=re.DOTALL)
-        and not file.endswith((".py", ".mako")),
+        and not file.endswith((".py", ".mako", ".jinja")),
     }
     return [f"{file} {scar}" for scar, is_there in scars.items() if is_there]
 

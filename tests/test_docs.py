@@ -23,7 +23,9 @@ from workshop import Workshop
 # Variables of tools, not of the service.
 OTHER_VARIABLES = {
     "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "JOBS_BROKER_URL",
     "REDIS_CONF",
+    "SENTRY_DSN",
     "TEST_DATABASE_URL",
     "UV_PYTHON_INSTALL_DIR",
 }
@@ -68,7 +70,10 @@ PROJECTS = {
     ]
 }
 # Documents describe how to create these.
-CREATED = re.compile(r"parcels|local\.db|secrets/|backups/|\.postgresql|uv\.lock|requirements\.txt")
+CREATED = re.compile(
+    r"parcels|local\.db|secrets/|backups/|\.postgresql|uv\.lock|requirements\.txt|contact\.py|"
+    r"app/core/(?:dependencies|server|echo)\.py|app/(?:jobs|admin)\.py"
+)
 
 
 @pytest.fixture(scope="module", params=PROJECTS)
@@ -204,7 +209,7 @@ def test_make_targets_of_the_template_exist() -> None:
         for target in re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8"))
     }
 
-    of_projects = {"update", "setup", "test-server"}
+    of_projects = {"update", "setup", "test-server", "resource", "remove-sample"}
     assert named - of_projects <= set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
 
 

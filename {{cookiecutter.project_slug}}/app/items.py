@@ -113,8 +113,8 @@ class ItemService:
         """
         changes = data.model_dump()
         if changes:
-            # Locks the row: concurrent updates of an item must not overwrite each other. SQLite
-            # has no FOR UPDATE.
+            # Locks the row: concurrent updates must not overwrite each other. SQLite has no FOR
+            # UPDATE.
             changed = update(Item).where(Item.id == item_id).values(updated_at=utc_now())
             await self.session.execute(changed)
         item = await self.get(item_id)

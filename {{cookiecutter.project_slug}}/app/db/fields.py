@@ -13,12 +13,13 @@ def decimal_string(precision: int, scale: int) -> PlainValidator:
     JSON numbers are not accepted, because most clients round them, nor are negative numbers.
     """
     digits, unit = precision - scale, Decimal(1).scaleb(-scale)
+    example = str(Decimal(1).quantize(unit))
     pattern = r"^[0-9]{1," f"{digits}" r"}(\.[0-9]{1," f"{scale}" "})?$"
 
     def parse(value: object) -> Decimal:
         if not (isinstance(value, str) and re.fullmatch(pattern, value)):
-            raise ValueError(f"must be a string such as {Decimal(1).quantize(unit)}")
+            raise ValueError(f"must be a string such as {example}")
         return Decimal(value).quantize(unit)
 
-    text = Annotated[str, Field(pattern=pattern, max_length=precision + 1)]
+    text = Annotated[str, Field(pattern=pattern, max_length=precision + 1, examples=[example])]
     return PlainValidator(parse, json_schema_input_type=text)
