@@ -27,7 +27,7 @@ REFUSED = [
     (
         {"database": "none", "auth": "jwt"},
         "auth=jwt stores users and sessions in a database: choose database=postgresql, mysql or "
-        "sqlite, or auth=api_key or none.",
+        "sqlite, or auth=oauth2, api_key or none.",
     ),
     (
         {"deployment": "kubernetes", "database": "sqlite"},

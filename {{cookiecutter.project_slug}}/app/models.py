@@ -8,6 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 # {% if cookiecutter.auth == "jwt" %}
 from app.auth.users import User, UserSession
+# {% elif cookiecutter.auth == "oauth2" %}
+from app.auth.provider_users import User
 # {% elif cookiecutter.auth == "api_key" %}
 from app.auth.clients import ApiClient, ApiKey
 # {% endif %}
@@ -18,6 +20,8 @@ from app.db.types import ExactDecimal
 __all__ = ["Base", "Item", "Tag"]
 # {% elif cookiecutter.auth == "jwt" %}
 __all__ = ["Base", "Item", "Tag", "User", "UserSession"]
+# {% elif cookiecutter.auth == "oauth2" %}
+__all__ = ["Base", "Item", "Tag", "User"]
 # {% else %}
 __all__ = ["ApiClient", "ApiKey", "Base", "Item", "Tag"]
 # {% endif %}

@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 # {% if cookiecutter.auth == "jwt" %}
 from app.auth.token_settings import AuthSettings
+# {% elif cookiecutter.auth == "oauth2" %}
+from app.auth.provider_settings import AuthSettings
 # {% elif cookiecutter.auth == "api_key" %}
 from app.auth.key_settings import AuthSettings
 # {% endif %}
@@ -30,8 +31,8 @@ class Settings(
     """Every setting of the service. `.env.example` describes them."""
 
 
-def load_settings(**values: Any) -> Settings:  # noqa: ANN401 of any field
-    """Return the settings of this process; `values` take precedence over every source.
+def load_settings() -> Settings:
+    """Return the settings of this process.
 
     The environment takes precedence over `.env`, and `.env` over the files in `SECRETS_DIR`, which
     are named like the variables.
@@ -43,7 +44,7 @@ def load_settings(**values: Any) -> Settings:  # noqa: ANN401 of any field
     if secrets and not Path(secrets).is_dir():
         raise SettingsError("SECRETS_DIR: no such folder")
     try:
-        return Settings(_secrets_dir=secrets, **values)
+        return Settings(_secrets_dir=secrets)
     except ValidationError as error:
         findings = [
             ": ".join([*(str(name).upper() for name in finding["loc"][:1]), finding["msg"]])

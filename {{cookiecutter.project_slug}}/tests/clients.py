@@ -13,6 +13,8 @@ from tests.databases import delete_rows, prepare_schema
 # {% endif %}
 # {% if cookiecutter.auth == "api_key" %}
 from tests.keys import sign_in
+# {% elif cookiecutter.auth == "oauth2" %}
+from tests.provider import sign_in
 # {% elif cookiecutter.auth == "jwt" %}
 from tests.users import sign_in
 # {% endif %}

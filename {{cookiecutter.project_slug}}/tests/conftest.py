@@ -21,7 +21,9 @@ from tests.logs import log_lines  # noqa: F401 (a fixture)
 # {% if cookiecutter.database != "none" %}
 from tests.parcels import parcels  # noqa: F401 (a fixture)
 # {% endif %}
-# {% if cookiecutter.auth == "jwt" %}
+# {% if cookiecutter.auth == "oauth2" %}
+from tests.provider import auth_settings, sign_in
+# {% elif cookiecutter.auth == "jwt" %}
 from tests.users import auth_settings, sign_in
 # {% endif %}
 

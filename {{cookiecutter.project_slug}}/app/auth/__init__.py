@@ -6,6 +6,8 @@
 # {% if cookiecutter.auth == "jwt" %}
 from app.auth.dependencies import CurrentUser, get_current_user
 from app.auth.routes import router
+# {% elif cookiecutter.auth == "oauth2" %}
+from app.auth.bearer import CurrentUser, get_current_user, router
 # {% else %}
 from app.auth.api_keys import CurrentUser, get_current_user, router
 # {% endif %}

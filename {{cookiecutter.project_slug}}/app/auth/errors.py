@@ -52,7 +52,7 @@ class InvalidApiKeyError(AppError):
     headers = challenge()
 # {% else %}
 class InvalidTokenError(AppError):
-    """The token is not one of ours, has the wrong type or has expired, or its session has ended."""
+    """The token is forged, expired or of another type, or its user or session is not valid."""
 
     status_code, code = 401, "INVALID_TOKEN"
     detail = "The token is not valid."

@@ -6,9 +6,6 @@ from app.cli import (
     # {% if cookiecutter.auth == "api_key" %}
     api_keys,
     # {% endif %}
-    # {% if cookiecutter.deployment != "none" %}
-    check,
-    # {% endif %}
     # {% if cookiecutter.database != "none" %}
     database,
     # {% endif %}
@@ -16,6 +13,9 @@ from app.cli import (
     keys,
     # {% endif %}
     openapi,
+    # {% if cookiecutter.auth == "oauth2" and cookiecutter.database != "none" %}
+    provider_users,
+    # {% endif %}
     serve,
     # {% if cookiecutter.auth == "jwt" %}
     sessions,
@@ -31,9 +31,6 @@ def main() -> None:
 
 main.add_command(serve.serve)
 main.add_command(openapi.openapi)
-# {% if cookiecutter.deployment != "none" %}
-main.add_command(check.check)
-# {% endif %}
 # {% if cookiecutter.__alembic == "yes" %}
 main.add_command(database.migrate)
 # {% elif cookiecutter.database != "none" %}
@@ -44,6 +41,8 @@ main.add_command(users.create_user)
 main.add_command(users.users)
 main.add_command(sessions.user_sessions)
 main.add_command(keys.keys)
+# {% elif cookiecutter.auth == "oauth2" and cookiecutter.database != "none" %}
+main.add_command(provider_users.users)
 # {% elif cookiecutter.auth == "api_key" %}
 main.add_command(api_keys.api_keys)
 # {% endif %}

@@ -28,10 +28,13 @@ PUBLIC = {
     ("POST", "/api/v1/auth/logout"),
     ("POST", "/api/v1/auth/refresh"),
     ("POST", "/api/v1/auth/sign-up"),
+    # {% elif cookiecutter.auth == "oauth2" %}
+    ("GET", "/api/v1/auth/openid-configuration"),
+    ("GET", "/docs/oauth2-redirect"),
     # {% endif %}
 }
 
-# {% if cookiecutter.auth == "jwt" %}
+# {% if cookiecutter.auth in ["jwt", "oauth2"] %}
 HEADER, OTHER_NAMES = "Authorization", ("access_token", "token", "Authorization")
 # {% else %}
 HEADER, OTHER_NAMES = "X-API-Key", ("api_key", "key", "X-API-Key")

@@ -26,6 +26,8 @@ PRODUCTION = {
     "RSA_PRIVATE_KEY_CONTENT": make_pem(),
     # {% elif cookiecutter.auth == "api_key" %}
     "SECRET_KEY": SECRET_KEY,
+    # {% elif cookiecutter.auth == "oauth2" %}
+    "OIDC_ISSUER": "https://id.example.com",
     # {% endif %}
 }
 
@@ -99,6 +101,11 @@ REFUSED = [
     # {% elif cookiecutter.auth == "api_key" %}
     ("SECRET_KEY", ""),
     ("SECRET_KEY", "changeme"),
+    # {% elif cookiecutter.auth == "oauth2" %}
+    ("OIDC_ISSUER", ""),
+    ("OIDC_ISSUER", "http://127.0.0.1:9400"),
+    ("OIDC_ISSUER", "http://changeme.example.com"),
+    ("OIDC_REQUIRED_SCOPES", "two words"),
     # {% endif %}
     # {% if cookiecutter.auth == "api_key" and cookiecutter.database == "none" %}
     ("API_KEYS", "changeme"),

@@ -10,6 +10,8 @@ revision = "create_items"
 down_revision = None
 # {% elif cookiecutter.auth == "jwt" %}
 down_revision = "create_users"
+# {% elif cookiecutter.auth == "oauth2" %}
+down_revision = "create_provider_users"
 # {% else %}
 down_revision = "create_api_clients"
 # {% endif %}
