@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -31,8 +32,8 @@ class Settings(
     """Every setting of the service. `.env.example` describes them."""
 
 
-def load_settings() -> Settings:
-    """Return the settings of this process.
+def load_settings(**values: Any) -> Settings:  # noqa: ANN401 of any field
+    """Return the settings of this process; `values` take precedence over every source.
 
     The environment takes precedence over `.env`, and `.env` over the files in `SECRETS_DIR`, which
     are named like the variables.
@@ -44,7 +45,7 @@ def load_settings() -> Settings:
     if secrets and not Path(secrets).is_dir():
         raise SettingsError("SECRETS_DIR: no such folder")
     try:
-        return Settings(_secrets_dir=secrets)
+        return Settings(_secrets_dir=secrets, **values)
     except ValidationError as error:
         findings = [
             ": ".join([*(str(name).upper() for name in finding["loc"][:1]), finding["msg"]])

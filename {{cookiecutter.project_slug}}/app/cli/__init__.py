@@ -6,6 +6,9 @@ from app.cli import (
     # {% if cookiecutter.auth == "api_key" %}
     api_keys,
     # {% endif %}
+    # {% if cookiecutter.deployment != "none" %}
+    check,
+    # {% endif %}
     # {% if cookiecutter.database != "none" %}
     database,
     # {% endif %}
@@ -31,6 +34,9 @@ def main() -> None:
 
 main.add_command(serve.serve)
 main.add_command(openapi.openapi)
+# {% if cookiecutter.deployment != "none" %}
+main.add_command(check.check)
+# {% endif %}
 # {% if cookiecutter.__alembic == "yes" %}
 main.add_command(database.migrate)
 # {% elif cookiecutter.database != "none" %}

@@ -1,0 +1,46 @@
+"""What `manage check --deploy` finds in the settings and in the process."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from app.core.settings import CoreSettings
+
+EVERYWHERE = {"0.0.0.0/0", "::/0"}
+
+
+class Finding(NamedTuple):
+    """Something that is wrong, and how to correct it."""
+
+    id: str
+    level: Literal["error", "warning"]
+    message: str
+    hint: str
+
+
+def check_process(settings: CoreSettings) -> Iterator[Finding]:
+    """Yield what the service accepts in production, but that is rarely intended."""
+    proxies = {str(network) for network in settings.forwarded_allow_ips}
+    set_proxy = "Set FORWARDED_ALLOW_IPS to the address of the proxy."
+    # Its default depends on ENVIRONMENT, which may not be that of production here.
+    if settings.docs_enabled and "docs_enabled" in settings.model_fields_set:
+        yield Finding("core.docs", "warning", "/docs is public.", "Remove DOCS_ENABLED.")
+    if settings.log_level == "DEBUG":
+        message = "Debug messages of every package are logged."
+        yield Finding("core.log_level", "warning", message, "Set LOG_LEVEL=INFO.")
+    if any(origin.startswith("http://") for origin in settings.cors_origins):
+        message = "CORS_ORIGINS contains an origin without TLS."
+        yield Finding("core.cors", "warning", message, "Use https:// origins only.")
+    if not proxies:
+        message = "No proxy is trusted, so all clients behind one share its address."
+        yield Finding("core.proxy", "warning", message, set_proxy)
+    if proxies & EVERYWHERE:
+        yield Finding("core.proxy", "error", "Clients can claim any address.", set_proxy)
+    if os.name == "posix" and os.geteuid() == 0:
+        yield Finding("core.root", "warning", "The process runs as root.", "Use another user.")
+    dotenv = Path(".env")
+    if os.name == "posix" and dotenv.exists() and dotenv.stat().st_mode & stat.S_IROTH:
+        message = "Other users can read .env."
+        yield Finding("core.dotenv", "error", message, "Run: chmod 600 .env")

@@ -1,0 +1,91 @@
+"""What `manage check` finds in the database."""
+
+from collections.abc import AsyncIterator
+
+# {% if cookiecutter.database != "sqlite" %}
+from sqlalchemy import URL, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+# {% else %}
+from sqlalchemy.exc import DBAPIError
+# {% endif %}
+
+from app.core.checks import Finding
+from app.db.engine import create_engine
+from app.db.schema import SchemaError, check_schema
+# {% if cookiecutter.database != "sqlite" %}
+from app.db.settings import BACKEND, DatabaseSettings
+# {% else %}
+from app.db.settings import DatabaseSettings
+# {% endif %}
+# {% if cookiecutter.database == "postgresql" %}
+
+TLS_PARAMETER, VERIFIED = "sslmode", ("verify-ca", "verify-full")
+MAX_CONNECTIONS = "SELECT current_setting('max_connections')::integer"
+IS_ADMINISTRATOR = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+# {% elif cookiecutter.database == "mysql" %}
+
+TLS_PARAMETER, VERIFIED = "ssl-mode", ("verify_ca", "verify_identity")
+MAX_CONNECTIONS = "SELECT @@max_connections"
+IS_ADMINISTRATOR = "SELECT CURRENT_USER() LIKE 'root@%'"
+# {% endif %}
+# {% if cookiecutter.database != "sqlite" %}
+LOCAL_HOSTS = (None, "localhost", "127.0.0.1", "::1")
+# {% endif %}
+
+
+async def check_database(settings: DatabaseSettings) -> AsyncIterator[Finding]:
+    """Yield an error if the database does not respond or its schema is outdated."""
+    engine = create_engine(settings)
+    try:
+        # {% if cookiecutter.database != "sqlite" %}
+        if settings.database.get_backend_name() == BACKEND:
+            async for finding in check_server(engine, settings):
+                yield finding
+        # {% endif %}
+        await check_schema(engine)
+    except SchemaError as error:
+        yield Finding("db.schema", "error", "The schema is outdated.", str(error))
+    except DBAPIError as error:
+        cause = type(error.orig).__name__
+        message = f"The database does not respond ({cause})."
+        yield Finding("db.unavailable", "error", message, "Check DATABASE_URL and the server.")
+    finally:
+        await engine.dispose()
+# {% if cookiecutter.database != "sqlite" %}
+
+
+async def check_server(engine: AsyncEngine, settings: DatabaseSettings) -> AsyncIterator[Finding]:
+    """Yield what the connection to the server and the rights of its user should not be."""
+    if not is_verified(settings.database):
+        yield Finding(
+            "db.tls",
+            "warning",
+            "The connection does not verify the certificate of the server.",
+            f"Add {TLS_PARAMETER}={VERIFIED[-1]} to DATABASE_URL.",
+        )
+    async with engine.connect() as connection:
+        limit = (await connection.execute(text(MAX_CONNECTIONS))).scalar_one()
+        is_administrator = (await connection.execute(text(IS_ADMINISTRATOR))).scalar_one()
+    pool = settings.database_pool_size + settings.database_max_overflow
+    if (needed := pool * settings.workers) >= limit:
+        yield Finding(
+            "db.connections",
+            "error",
+            f"The workers may open {needed} connections, and the server allows {limit}.",
+            "Lower WORKERS, DATABASE_POOL_SIZE or DATABASE_MAX_OVERFLOW.",
+        )
+    if is_administrator:
+        yield Finding(
+            "db.administrator",
+            "warning",
+            "The service connects as an administrator of the server.",
+            "Create a user that owns only this database.",
+        )
+
+
+def is_verified(url: URL) -> bool:
+    """Return whether the server is local, or the connection verifies its certificate."""
+    mode = str(url.query.get(TLS_PARAMETER, "")).lower()
+    return url.host in LOCAL_HOSTS or mode in VERIFIED
+# {% endif %}
