@@ -6,7 +6,7 @@ from app.cli import (
     # {% if cookiecutter.auth == "api_key" %}
     api_keys,
     # {% endif %}
-    # {% if cookiecutter.deployment != "none" %}
+    # {% if cookiecutter.__server == "yes" %}
     check,
     # {% endif %}
     # {% if cookiecutter.database != "none" %}
@@ -34,7 +34,7 @@ def main() -> None:
 
 main.add_command(serve.serve)
 main.add_command(openapi.openapi)
-# {% if cookiecutter.deployment != "none" %}
+# {% if cookiecutter.__server == "yes" %}
 main.add_command(check.check)
 # {% endif %}
 # {% if cookiecutter.__alembic == "yes" %}
