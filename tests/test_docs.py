@@ -1,5 +1,6 @@
 """The documents say what is."""
 
+import ast
 import re
 import sys
 import tomllib
@@ -81,13 +82,87 @@ def documented(bake: Bake, request: pytest.FixtureRequest) -> Path:
     return bake(**PROJECTS[request.param]).path
 
 
+def list_documents(project: Path) -> list[Path]:
+    return [*sorted(project.glob("*.md")), *sorted((project / "docs").glob("*.md"))]
+
+
 def read_documents(project: Path) -> str:
-    paths = [project / "README.md", *sorted((project / "docs").glob("*.md"))]
-    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    return "\n".join(path.read_text(encoding="utf-8") for path in list_documents(project))
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of the headings, as GitHub writes them."""
+    text = re.sub(r"^```.*?^```", "", document.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_links_of_a_project_lead_somewhere(documented: Path) -> None:
-    assert not [link for page in documented.rglob("*.md") for link in broken_links(page)]
+    for page in list_documents(documented):
+        assert not broken_links(page)
+        links = re.findall(r"\]\(([^):#]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+        assert not [
+            (page.name, link, anchor)
+            for link, anchor in links
+            if anchor not in anchors(page.parent / link if link else page)
+        ]
+
+
+def find_definition(tree: ast.AST, name: str) -> ast.AST | None:
+    definitions = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, definitions) and node.name == name:
+            return node
+    return None
+
+
+def test_tests_in_documents_of_a_project_exist(documented: Path) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::([\w:]+)`", read_documents(documented))
+
+    assert len(named) > 20
+    for path, test in named:
+        node: ast.AST | None = ast.parse((documented / path).read_text(encoding="utf-8"))
+        for name in test.split("::"):
+            node = find_definition(node, name) if node else None
+        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef), f"{path}::{test}"
+
+
+def read_rows(page: Path) -> list[list[str]]:
+    """Return the cells of the rows of all tables, without the heads."""
+    text = re.sub(r"^\|.*\n\|( --- \|)+\n", "", page.read_text("utf-8"), flags=re.MULTILINE)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+
+
+def test_production_checklist_names_how_to_verify_each_item(documented: Path) -> None:
+    rows = read_rows(documented / "docs" / "production-checklist.md")
+
+    assert len(rows) >= 40
+    assert all(len(row) == 3 and all(row) and row[2] in ("done", "you") for row in rows)
+    # What the project does can be looked up in it.
+    assert not [row for row in rows if row[2] == "done" and not re.search(r"`|\]\(", row[1])]
+    assert len({row[0] for row in rows}) == len(rows)
+
+
+def test_security_checklist_covers_both_lists(documented: Path) -> None:
+    rows = read_rows(documented / "docs" / "security-checklist.md")
+
+    risks = [row[0].split()[0] for row in rows if row[0] and row[0] != "(A10 SSRF)"]
+    assert risks == [f"A{n:02}" for n in range(1, 11)] + [f"API{n}" for n in range(1, 11)]
+    assert all(len(row) == 4 and row[1] for row in rows)
+
+
+def test_files_in_checklists_exist(documented: Path) -> None:
+    text = "".join(
+        (documented / "docs" / f"{name}-checklist.md").read_text("utf-8")
+        for name in ("production", "security")
+    )
+
+    named = re.findall(
+        r"`(\.?[\w-]+(?:[./][\w-]+)*\.(?:example|json|md|py|toml|ya?ml)|\.\w+ignore)`", text
+    )
+    assert len(named) > 5
+    assert [name for name in named if not (documented / name).exists()] in ([], ["SECURITY.md"])
 
 
 def test_every_page_of_a_project_is_linked(documented: Path) -> None:
@@ -103,7 +178,7 @@ def test_readme_has_at_most_100_lines(documented: Path) -> None:
 
 def test_paths_in_documents_of_a_project_exist(documented: Path) -> None:
     named = re.findall(
-        r"(?:^|[`( ])((?:app|tests|docs|deploy|docker)/[\w./-]*)",
+        r"(?:^|[`( ])((?:app|tests|docs|deploy|docker|provider|\.github)/[\w./-]*)",
         read_documents(documented),
         re.MULTILINE,
     )
