@@ -68,7 +68,6 @@ async def read_token(token: str, provider: Provider, settings: AuthSettings) -> 
             issuer=settings.oidc_issuer,
             audience=settings.oidc_audience,
             leeway=CLOCK_SKEW,
-            options={"require": ["iss", "aud", "sub", "iat", "exp"]},
         )
         claims = Claims.model_validate(payload)
         check_lifetime(claims, settings.oidc_max_token_hours)

@@ -109,7 +109,7 @@ class TestAccessToken:
         (line,) = [line for line in log_lines() if line["event"] == "token_rejected"]
         assert line["reason"] == "Signature verification failed"
 
-    @pytest.mark.parametrize("text", ["a", "a.b.c", "a" * 20_000, "{token}=", "{token}a"])
+    @pytest.mark.parametrize("text", ["a", "a.b.c", "a" * 20_000, "{token}==", "{token}a"])
     async def test_malformed_returns_401(self, client: AsyncClient, text: str) -> None:
         token = text.format(token=get_provider().sign())
 
@@ -123,6 +123,11 @@ class TestAccessToken:
             untyped = await client.get(ME, headers=bearer(get_provider().sign(**UNTYPED)))
 
         assert (typed.status_code, untyped.status_code) == (200, 401)
+
+    async def test_other_scheme_returns_401(self, client: AsyncClient) -> None:
+        headers = {"Authorization": f"Basic {get_provider().sign()}"}
+
+        check_problem(await client.get(ME, headers=headers), 401, "NOT_AUTHENTICATED")
 
     async def test_two_headers_return_400(self, client: AsyncClient) -> None:
         token = get_provider().sign()

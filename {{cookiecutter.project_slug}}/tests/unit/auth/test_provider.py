@@ -13,6 +13,7 @@ from app.auth.provider import REFRESH_SECONDS, RETRY_SECONDS, Provider, Provider
 from tests.logs import LogLines
 from tests.provider import DISCOVERY, JWKS, LocalProvider, make_jwk
 
+KEYS = json.dumps({"keys": [make_jwk("rsa")]}).encode()
 HMAC_KEY = {"kty": "oct", "kid": "rsa", "k": "c2VjcmV0"}
 
 
@@ -73,7 +74,8 @@ class TestFindKey:
         assert await provider.find_key("rsa")
 
         assert time.monotonic() - started < 0.25
-        await asyncio.wait({provider.start_refresh(REFRESH_SECONDS)})
+        assert provider.refresh
+        await provider.refresh
         assert count_refreshes(remote) == 2
 
     async def test_slow_provider_is_given_up(
@@ -102,12 +104,12 @@ class TestFindKey:
         [
             pytest.param(DISCOVERY, 200, b"{", id="no-json"),
             pytest.param(DISCOVERY, 200, b"[]", id="no-metadata"),
-            pytest.param(DISCOVERY, 404, b"", id="not-found"),
             pytest.param(JWKS, 200, b"{}", id="no-keys"),
             pytest.param(JWKS, 200, b'{"keys": []}', id="empty"),
             pytest.param(JWKS, 200, b'{"keys": [{}, {"kty": "x"}]}', id="unusable-keys"),
             pytest.param(JWKS, 200, json.dumps({"keys": [HMAC_KEY]}).encode(), id="hmac-key"),
-            pytest.param(JWKS, 200, b" " * 10_000_000, id="10-mb"),
+            pytest.param(JWKS, 404, KEYS, id="not-found"),
+            pytest.param(JWKS, 200, KEYS + b" " * 10_000_000, id="10-mb"),
             pytest.param(JWKS, 200, b"[" * 100_000, id="deeply-nested"),
         ],
     )
@@ -123,14 +125,16 @@ class TestFindKey:
         "changes",
         [
             pytest.param({"issuer": "https://evil.example"}, id="other-issuer"),
-            pytest.param({"jwks_uri": "http://evil.example/jwks"}, id="keys-without-https"),
+            pytest.param({"jwks_uri": "http://0.0.0.0:{port}/jwks"}, id="keys-without-https"),
             pytest.param({"token_endpoint": "javascript:alert(1)"}, id="other-scheme"),
         ],
     )
     async def test_unsafe_metadata_is_refused(
         self, provider: Provider, remote: LocalProvider, changes: dict[str, Any]
     ) -> None:
-        remote.responses[DISCOVERY] = (200, json.dumps(remote.metadata | changes).encode())
+        document = json.dumps(remote.metadata | changes)
+        document = document.replace("{port}", remote.issuer.rpartition(":")[2])
+        remote.responses[DISCOVERY] = (200, document.encode())
 
         with pytest.raises(ProviderUnavailableError):
             await provider.find_key("rsa")
@@ -138,7 +142,7 @@ class TestFindKey:
     async def test_redirect_is_not_followed(
         self, provider: Provider, remote: LocalProvider
     ) -> None:
-        remote.responses[JWKS] = (302, b"")
+        remote.responses[JWKS] = (302, KEYS)
         remote.headers["Location"] = f"{remote.issuer}/elsewhere"
 
         with pytest.raises(ProviderUnavailableError):
