@@ -5,8 +5,11 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from own_servers import BINARIES
+from servers import ask, fresh_database
 from template import (
     ALONE,
     CHOICES,
@@ -261,6 +264,37 @@ def test_quick_start_of_readme_works(
 
     assert '"status":"ok"' in output
     assert ('"total":1' if "/items" in requests else '"price":"8.65"') in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["postgresql", "mysql", "sqlite"])
+def test_restore_of_runbook_copies_the_data(bake: Bake, tmp_path: Path, kind: str) -> None:
+    project = bake(**answers_with(database=kind, deployment="systemd")).path
+    runbook = (project / "docs" / "runbook.md").read_text(encoding="utf-8")
+    section = runbook.partition("## Restore the database")[2]
+    script = re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)[0]
+    if kind == "sqlite":
+        ask(f"sqlite:///{tmp_path}/app.db", "CREATE TABLE rows AS SELECT 7 AS number")
+        assert run("bash", "-ec", script, cwd=tmp_path).strip() == "ok"
+        assert ask(f"sqlite:///{tmp_path}/copy.db", "SELECT number FROM rows") == ["7"]
+        return
+
+    with fresh_database(kind) as source, fresh_database(kind) as target:
+        ask(source, "CREATE TABLE numbers AS SELECT 7 AS number")
+        names = {"app": source.rpartition("/")[2], "restored": target.rpartition("/")[2]}
+        ask(source, f"DROP DATABASE {names['restored']}")  # the script creates it
+        script = re.sub(r"\b(app|restored)\b(?!\.)", lambda match: names[match[0]], script)
+        server = urlsplit(source)
+        account = f"[client]\nhost={server.hostname}\nuser={server.username}\n"
+        (tmp_path / ".my.cnf").write_text(f"{account}port={server.port}\nprotocol=tcp\n")
+        run(
+            *("bash", "-ec", f"PATH={BINARIES}:$PATH; {script}"),
+            cwd=tmp_path,
+            HOME=str(tmp_path),
+            SERVER=source.rpartition("/")[0],
+        )
+
+        assert ask(target, "SELECT number FROM numbers") == ["7"]
 
 
 def test_readme_gives_the_number_of_combinations() -> None:
