@@ -266,6 +266,15 @@ def test_quick_start_of_readme_works(
     assert ('"total":1' if "/items" in requests else '"price":"8.65"') in output
 
 
+def test_signals_of_the_runbook_are_logged(documented: Path) -> None:
+    sources = "\n".join(path.read_text() for path in (documented / "app").rglob("*.py"))
+    runbook = (documented / "docs" / "runbook.md").read_text(encoding="utf-8")
+
+    events = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", runbook))
+    assert {"not_ready", "unhandled_exception"} <= events
+    assert not [event for event in events if event not in sources]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["postgresql", "mysql", "sqlite"])
 def test_restore_of_runbook_copies_the_data(bake: Bake, tmp_path: Path, kind: str) -> None:
