@@ -120,7 +120,7 @@ async def paginate(
 @lru_cache
 def build_statements(
     statement: Select[Any], scope: Select[Any], sort: str, *, behind: bool
-) -> tuple[Select[Any], Select[int], Select[Any]]:
+) -> tuple[Select[Any, int], Select[int], Select[Any, Any]]:
     """Return the statements for a page, for the total and for the row of `after`.
 
     Each row of the page has the total as its second column. Building the statements for each
