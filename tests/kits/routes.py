@@ -243,7 +243,7 @@ class Route:
             "array": [self.example(schema["items"])] if "items" in schema else [],
             "object": {},
             "boolean": True,
-            "integer": number,
+            "integer": int(number),  # FastAPI writes bounds as fractions
             "number": number,
         }.get(schema.get("type", ""), text)
 
