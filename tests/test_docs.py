@@ -239,9 +239,9 @@ def test_quick_start_of_readme_works(
 ) -> None:
     project = workshop.copy(bake(**PROJECTS[name]))
     readme = (project / "README.md").read_text(encoding="utf-8")
-    first, *preparation, requests = re.findall(
-        r"^```sh\n(.*?)^```", readme, re.DOTALL | re.MULTILINE
-    )
+    first, *others = re.findall(r"^```sh\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    preparation = [block for block in others if "curl" not in block]
+    requests = "\n".join(block for block in others if "curl" in block)
     assert re.findall(r"^make \w+", first, re.MULTILINE) == ["make setup", "make dev"]
     port = str(free_port())
     start = f"""
