@@ -51,11 +51,13 @@ def sort_dropped_tables(
         upgrade.reverse_into(downgrade)
         # {% if cookiecutter.database == "mysql" %}
         # MySQL refuses to drop an index that a foreign key needs; it goes with its table.
-        upgrade.ops = [
-            op
-            for op in upgrade.ops
-            if not (isinstance(op, ModifyTableOps) and op.table_name in drops)
-        ]
+        for direction in (upgrade, downgrade):
+            dropped = {op.table_name for op in direction.ops if isinstance(op, DropTableOp)}
+            direction.ops = [
+                op
+                for op in direction.ops
+                if not (isinstance(op, ModifyTableOps) and op.table_name in dropped)
+            ]
         # {% endif %}
 
 
