@@ -73,7 +73,6 @@ class Item(Base):
     """An item."""
 
     __tablename__ = "items"
-    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     owner_id: Mapped[uuid.UUID]
     sku: Mapped[str]
@@ -81,8 +80,8 @@ class Item(Base):
     description: Mapped[str | None]
     price: Mapped[Decimal] = mapped_column(Numeric(12, 2))
     is_active: Mapped[bool] = mapped_column(default=True)
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[datetime] = mapped_column(default=lambda: datetime.now(UTC))
+    updated_at: Mapped[datetime] = mapped_column(default=lambda: datetime.now(UTC))
     tags: Mapped[list[Tag]] = relationship(order_by=Tag.name)
 
 
