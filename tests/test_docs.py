@@ -214,9 +214,6 @@ def test_commands_in_documents_of_a_project_exist(documented: Path) -> None:
 def test_settings_and_constants_in_documents_exist(documented: Path) -> None:
     example = (documented / ".env.example").read_text(encoding="utf-8")
     settings = set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
-    code = "\n".join(path.read_text() for path in (documented / "app").rglob("*.py"))
-    constants = set(re.findall(r"^([A-Z_]+) =", code, re.MULTILINE))
-
     sources = "\n".join(path.read_text() for path in (documented / "app").rglob("*.py"))
     constants = set(re.findall(r"^([A-Z_]+)(?:: [^=]+)? = ", sources, re.MULTILINE))
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", read_documents(documented)))

@@ -38,13 +38,13 @@ class ItemService:
     # {% if cookiecutter.auth == "none" %}
     """Operations on items.
 
-    Every query starts from ACTIVE_ITEMS, so deleted items behave as if they did not exist.
+    Every query starts from ACTIVE_ITEMS, so deleted items are not found.
     """
     # {% else %}
     """Operations on the items of one owner.
 
-    Every query starts from ACTIVE_ITEMS, so other owners' items and deleted items behave as if they
-    did not exist.
+    Every query starts from ACTIVE_ITEMS, so neither items of other owners nor deleted items are
+    found.
     """
     # {% endif %}
 

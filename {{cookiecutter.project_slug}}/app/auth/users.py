@@ -12,7 +12,7 @@ from app.db.types import UTCDateTime
 
 
 class User(Record):
-    """A person who can log in. Inactive users are treated as if they did not exist."""
+    """A person who can log in. Inactive users cannot log in."""
 
     __tablename__ = "users"
 

@@ -39,7 +39,7 @@ def check(*, deploy: bool, as_json: bool, fail_level: str) -> None:
     else:
         for finding in findings:
             click.echo(f"{finding.level}: {finding.message} ({finding.id})\n  {finding.hint}")
-        click.echo(f"{len(findings)} findings")
+        click.echo(f"Findings: {len(findings)}")
     if any(finding.level in ("error", fail_level) for finding in findings):
         sys.exit(1)
 

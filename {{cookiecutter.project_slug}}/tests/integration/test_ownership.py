@@ -1,4 +1,4 @@
-"""Items of another user behave as if they did not exist."""
+"""Items of another user are not found."""
 
 import uuid
 from typing import Any
