@@ -11,6 +11,7 @@ from fastapi import FastAPI
 # {% else %}
 from fastapi import Depends, FastAPI
 # {% endif %}
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import Receive, Scope, Send
 
 from app.api import router as resource_router
@@ -97,7 +98,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=settings.max_body_bytes,
         exception_handlers=ERROR_HANDLERS,
         responses={"default": {"model": Problem, "description": "Another error."}},
         generate_unique_id_function=lambda route: route.name,
@@ -106,6 +106,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"auto_configure": True, "logs": False},
         # {% endif %}
     )
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_bytes)
     app.add_middleware(CompressionMiddleware)
     # {% if cookiecutter.__server == "yes" %}
     app.add_middleware(TelemetryMiddleware)

@@ -97,7 +97,8 @@ class RequestMiddleware:
         except Exception:
             self.log.exception("unhandled_exception")
         finally:
-            self.log.info("request", **response.describe())
+            if response.status >= 400 or not is_probe(scope):
+                self.log.info("request", **response.describe())
 
     def check(self, scope: Scope) -> None:
         """Reject ambiguous paths and unknown hosts.
@@ -201,7 +202,6 @@ class ResponseSender:
             "status": self.status,
             "duration_ms": round(((self.ended or perf_counter()) - self.started) * 1000, 2),
             "client_ip": scope["client"][0] if scope["client"] else None,
-            "probe": is_probe(scope),
         }
 
 

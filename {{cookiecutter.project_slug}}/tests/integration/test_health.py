@@ -24,13 +24,14 @@ async def hang() -> None:
 
 
 class TestHealth:
-    async def test_runs_no_readiness_check(self, app: FastAPI) -> None:
+    async def test_runs_no_check_and_is_not_logged(self, app: FastAPI, log_lines: LogLines) -> None:
         add_readiness_check(app, "database", fail)
 
         async with connect(app) as client:
             response = await client.get("/api/v1/health")
 
         assert (response.status_code, response.json()["status"]) == (200, "ok")
+        assert "/api/v1/health" not in [line.get("path") for line in log_lines()]
 
 
 class TestReady:
@@ -62,3 +63,4 @@ class TestReady:
         failed = {line["check"] for line in log_lines() if line["event"] == "not_ready"}
         # Busy dependencies may need longer than the short timeout, too.
         assert failed >= {"bad", "slow"}
+        assert (log_lines()[-1]["path"], log_lines()[-1]["status"]) == ("/api/v1/ready", 503)

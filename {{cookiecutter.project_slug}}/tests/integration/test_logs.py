@@ -34,7 +34,6 @@ class TestAccessLog:
             "path": "/user",
             "status": 200,
             "client_ip": "203.0.113.7",
-            "probe": False,
             "user_id": "u1",
         }
 
