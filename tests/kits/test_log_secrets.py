@@ -20,7 +20,7 @@ SECRETS = rf"{DSN_SECRET}|{CLIENT_SECRET.decode()}"
 def secret_requests(service: Service) -> dict[str, Request]:
     """Return requests with the canary wherever a client may have a secret; paths are no place."""
     canary = CLIENT_SECRET
-    routes = read_routes(service)
+    routes = [route for route in read_routes(service) if not route.is_probe]  # which are not logged
     requests = {
         "absolute target": replace(NOWHERE, target=b"http://kit:%b@localhost/nowhere" % canary),
         "fragment": replace(NOWHERE, target=b"/nowhere#access_token=" + canary),

@@ -13,7 +13,7 @@ import pytest
 from answers import check_answer
 from log_records import CRASH, NOWHERE, ask, records_of
 from routes import Request
-from service_process import GOOD_ORIGIN, HEALTH, Launch, Record, Service, is_access_record
+from service_process import GOOD_ORIGIN, Launch, Record, Service, is_access_record
 
 pytestmark = pytest.mark.slow
 
@@ -177,16 +177,17 @@ def test_the_access_record_tells_how_long_it_took(faulty_service: Service) -> No
     assert 60 <= record["duration_ms"] < 1000  # the route sleeps for 50 + 10 ms
 
 
-PREFLIGHT = Request("OPTIONS", HEALTH.encode()).put("Origin", GOOD_ORIGIN.encode())
+TEXT = b"/faulty/text?size=10&cache=no-store"
+PREFLIGHT = Request("OPTIONS", TEXT).put("Origin", GOOD_ORIGIN.encode())
 PREFLIGHT = PREFLIGHT.put("Access-Control-Request-Method", b"GET")
 ANSWERS: dict[str, tuple[Request, int]] = {
-    "200": (Request(target=HEALTH.encode()), 200),
-    "HEAD": (Request("HEAD", HEALTH.encode()), 200),
+    "200": (Request(target=TEXT), 200),
+    "HEAD": (Request("HEAD", TEXT), 200),
     "preflight": (PREFLIGHT, 200),
     "refused preflight": (PREFLIGHT.put("Origin", b"null"), 400),
     "400": (NOWHERE.put("Host", b"evil.example"), 400),
     "404": (NOWHERE, 404),
-    "405": (Request("DELETE", HEALTH.encode()), 405),
+    "405": (Request("DELETE", TEXT), 405),
     "413": (replace(CRASH, method="POST", body=b" " * 2_000_000), 413),
     "500": (CRASH, 500),
 }
