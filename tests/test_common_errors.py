@@ -1,4 +1,4 @@
-"""docs/common-errors.md of a generated project: its headings are the messages of the libraries."""
+"""docs/common-errors/ of a generated project: its headings are the messages of the libraries."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from workshop import Workshop
 pytestmark = pytest.mark.slow
 
 REPRODUCTIONS = sorted((ROOT / "tests" / "errors").glob("[!r]*.py"))
-# Together they have every section of the page.
+# Together they have every page.
 PROJECTS = [
     answers_with(),
     answers_with(database="mysql", auth="oauth2", migrations="no"),
@@ -20,13 +20,14 @@ PROJECTS = [
 ]
 
 
-def read_page(bake: Bake, answers: dict[str, str]) -> str:
-    return (bake(**answers).path / "docs" / "common-errors.md").read_text(encoding="utf-8")
+def read_pages(bake: Bake, answers: dict[str, str]) -> str:
+    pages = sorted((bake(**answers).path / "docs" / "common-errors").glob("*.md"))
+    return "\n".join(page.read_text(encoding="utf-8") for page in pages)
 
 
-def headings_of(page: str) -> set[str]:
+def headings_of(pages: str) -> set[str]:
     """Return the messages in the headings of entries."""
-    return set(re.findall(r"^### `([^`\n]+)`", page, re.MULTILINE))
+    return set(re.findall(r"^##+ `([^`\n]+)`", pages, re.MULTILINE))
 
 
 def is_part_of(heading: str, message: str) -> bool:
@@ -46,7 +47,7 @@ def test_headings_are_messages(bake: Bake, workshop: Workshop) -> None:
     output = run(*command, *REPRODUCTIONS, cwd=copy, **variables)
     messages = json.loads(output[output.index("{") :].splitlines()[0])
 
-    headings = set().union(*(headings_of(read_page(bake, answers)) for answers in PROJECTS))
+    headings = set().union(*(headings_of(read_pages(bake, answers)) for answers in PROJECTS))
     assert not [h for h in headings if not any(is_part_of(h, m) for m in messages.values())]
     unused = {
         name: message
@@ -58,8 +59,8 @@ def test_headings_are_messages(bake: Bake, workshop: Workshop) -> None:
 
 @pytest.mark.parametrize("answers", PROJECTS, ids=lambda answers: answers["database"])
 def test_entries_are_short_and_link_an_official_page(bake: Bake, answers: dict[str, str]) -> None:
-    page = read_page(bake, answers)
-    entries = re.split(r"^##+ ", page, flags=re.MULTILINE)
+    pages = read_pages(bake, answers)
+    entries = re.split(r"^#+ ", pages, flags=re.MULTILINE)
     entries = [entry for entry in entries if entry.startswith("`")]
 
     assert len(entries) >= 25
