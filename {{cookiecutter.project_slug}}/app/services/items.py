@@ -57,7 +57,7 @@ class ItemService:
         if query.tag is not None:
             statement = statement.where(Item.tags.any(Tag.name == query.tag))
         if query.search is not None:
-            # This reads every item of the list; docs/database.md has an index for it.
+            # This reads every item of the list. docs/{{ cookiecutter.database }}.md has a remedy.
             statement = statement.where(Item.name.icontains(query.search, autoescape=True))
         # {% if cookiecutter.auth == "none" %}
         return await paginate(self.session, statement, query, sort=query.sort, scope=ITEMS)
