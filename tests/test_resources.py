@@ -25,21 +25,22 @@ WITHOUT_DATABASE = [("modular", "api_key", "none", "yes"), ("flat", "none", "non
 SAMPLE_FIELDS = (
     "sku:str(50):unique name:str(200):index description:str(2000)? price:decimal(12,2):index"
 )
+# One of them has the name of a table in the own tests.
 RESOURCES = [
     ("customer", "name:str(100):index email:str(254):unique vip:bool=false note:text?"),
     (
-        "product",
+        "parcel",
         "code:str(20):unique external:uuid?:unique price:decimal(12,4):index stock:int=0 "
         "kind:enum(book,film):index=book born:date? available_from:datetime:index",
         "shared=1",
     ),
     (
         "order_entry",
-        "number:int:unique customer:ref(customers) product:ref(products)? total:decimal(18,2)=0.00 "
+        "number:int:unique customer:ref(customers) parcel:ref(parcels)? total:decimal(18,2)=0.00 "
         "due:date:index paid_at:datetime? state:enum(open,paid)=open comment:str(500)? weight:int?",
     ),
 ]
-NEW = "customers or products or order_entries"
+NEW = "customers or parcels or order_entries"
 # The tests of the core that depend on the routes or the tables of a project.
 CORE = "protection or http or migrations or schema or types or database or stored_keys"
 

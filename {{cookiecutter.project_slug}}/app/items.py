@@ -115,8 +115,11 @@ class ItemService:
         if changes:
             # Locks the row: concurrent updates must not overwrite each other. SQLite has no FOR
             # UPDATE.
-            changed = update(Item).where(Item.id == item_id).values(updated_at=utc_now())
-            await self.session.execute(changed)
+            locked = update(Item).where(Item.id == item_id)
+            # {% if cookiecutter.auth != "none" %}
+            locked = locked.where(Item.owner_id == self.owner_id)
+            # {% endif %}
+            await self.session.execute(locked.values(updated_at=utc_now()))
         item = await self.get(item_id)
         check_price_increase(item.price, changes.get("price", item.price))
         if "tags" in changes:

@@ -20,19 +20,19 @@ PARCELS_URL = "/parcels"
 
 
 class Label(Base):
-    # These tables are not part of the schema of the service.
+    # These tables are not part of the schema of the service, and named unlike any resource.
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
-    __tablename__ = "labels"
+    __tablename__ = "test_labels"
 
     parcel_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("parcels.id", ondelete="CASCADE"), primary_key=True
+        ForeignKey("test_parcels.id", ondelete="CASCADE"), primary_key=True
     )
     name: Mapped[str] = mapped_column(String(50), primary_key=True)
 
 
 class Parcel(Record):
     metadata = Label.metadata
-    __tablename__ = "parcels"
+    __tablename__ = "test_parcels"
 
     name: Mapped[str] = mapped_column(String(50))
     price: Mapped[Decimal] = mapped_column(ExactDecimal(12, 2))

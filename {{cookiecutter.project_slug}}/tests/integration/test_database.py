@@ -126,25 +126,17 @@ class TestRelationship:
 
 
 class TestIntegrityError:
-    async def test_violated_foreign_key_returns_409(
+    async def test_violated_foreign_or_unique_key_returns_409(
         self, app: FastAPI, parcels: AsyncClient
     ) -> None:
-        @app.post("/orphan")
-        async def create_orphan(session: SessionDep) -> None:
-            session.add(Label(parcel_id=uuid.uuid4(), name="x"))
+        @app.post("/labels/{parcel_id}")
+        async def create_label(session: SessionDep, parcel_id: uuid.UUID) -> None:
+            session.add(Label(parcel_id=parcel_id, name="kitchen"))
 
-        check_problem(await parcels.post("/orphan"), 409, "CONFLICT")
+        parcel_with_label = (await parcels.post(PARCELS_URL)).json()
 
-    async def test_violated_unique_key_returns_409(
-        self, app: FastAPI, parcels: AsyncClient
-    ) -> None:
-        @app.post("/twice/{parcel_id}")
-        async def create_twice(session: SessionDep, parcel_id: uuid.UUID) -> None:
-            await session.execute(insert(Label).values(parcel_id=parcel_id, name="kitchen"))
-
-        parcel_id = (await parcels.post(PARCELS_URL)).json()
-
-        check_problem(await parcels.post(f"/twice/{parcel_id}"), 409, "CONFLICT")
+        for parcel_id in (uuid.uuid4(), parcel_with_label):
+            check_problem(await parcels.post(f"/labels/{parcel_id}"), 409, "CONFLICT")
 
     async def test_missing_value_returns_500(
         self, app: FastAPI, parcels: AsyncClient, log_lines: LogLines

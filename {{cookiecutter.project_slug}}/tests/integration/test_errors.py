@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from fastapi import FastAPI, HTTPException
@@ -34,30 +33,21 @@ class TestRouting:
 
         check_problem(response, 405, "METHOD_NOT_ALLOWED")
         assert response.headers["allow"] == "GET, HEAD"
-
-    async def test_head_of_post_route_returns_405(self, client: AsyncClient) -> None:
-        response = await client.head(PARCELS_URL)
-
-        assert (response.status_code, response.headers["allow"]) == (405, "POST")
+        head = await client.head(PARCELS_URL)
+        assert (head.status_code, head.headers["allow"]) == (405, "POST")
 
 
 class TestInvalidRequest:
-    @pytest.mark.parametrize(
-        ("body", "field"),
-        [
-            pytest.param({"weight_grams": "canary"}, "weight_grams", id="wrong-type"),
-            pytest.param({"weight_grams": 1, "is_admin": "canary"}, "is_admin", id="unknown"),
-            pytest.param({"reference": "canary"}, "weight_grams", id="missing"),
-        ],
-    )
-    async def test_invalid_field_is_named_and_not_repeated(
-        self, client: AsyncClient, body: dict[str, Any], field: str
-    ) -> None:
-        response = await client.post(PARCELS_URL, json=body)
+    async def test_invalid_field_is_named_and_not_repeated(self, client: AsyncClient) -> None:
+        for body, errors in (
+            ({"weight_grams": "canary"}, {"weight_grams": "int_type"}),
+            ({"is_admin": "canary"}, {"weight_grams": "missing", "is_admin": "extra_forbidden"}),
+        ):
+            response = await client.post(PARCELS_URL, json=body)
 
-        problem = check_problem(response, 422, "VALIDATION_ERROR")
-        assert [error.loc for error in problem.errors] == [["body", field]]
-        assert "canary" not in response.text
+            problem = check_problem(response, 422, "VALIDATION_ERROR")
+            assert {error.loc[1]: error.type for error in problem.errors} == errors
+            assert "canary" not in response.text
 
     @pytest.mark.parametrize(
         "body",

@@ -48,35 +48,21 @@ class TestHosts:
         assert (response.status_code, response.json()["code"]) == (400, "INVALID_HOST")
         assert (await client.get(HEALTH, headers=headers)).status_code == 200
 
-    @pytest.mark.parametrize(
-        ("host", "is_allowed"),
-        [
-            ("API.example.com:8443", True),
-            ("a.b.example.org", True),
-            ("evil-example.org", False),
-        ],
-    )
-    async def test_allowed_hosts_match_subdomains_and_ports(
-        self, make_app: MakeApp, host: str, is_allowed: bool
-    ) -> None:
-        hosts = ["api.example.com", "*.example.org", "[::1]"]
-        async with connect(make_app(allowed_hosts=hosts)) as client:
-            response = await client.get("/nowhere", headers={"Host": host})
+    async def test_allowed_hosts_match_subdomains_and_ports(self, make_app: MakeApp) -> None:
+        hosts = ["API.example.com:8443", "a.b.example.org", "evil-example.org"]
 
-        assert response.status_code == (404 if is_allowed else 400)
+        async with connect(make_app(allowed_hosts=["api.example.com", "*.example.org"])) as client:
+            responses = [await client.get("/nowhere", headers={"Host": host}) for host in hosts]
+
+        assert [response.status_code for response in responses] == [404, 404, 400]
 
 
 class TestDocumentation:
-    @pytest.mark.parametrize(("is_enabled", "status"), [(True, 200), (False, 404)])
-    async def test_documentation_can_be_disabled(
-        self, make_app: MakeApp, is_enabled: bool, status: int
-    ) -> None:
-        paths = ["/docs", "/redoc", "/openapi.json"]
-
-        async with connect(make_app(docs_enabled=is_enabled)) as client:
-            statuses = {path: (await client.get(path)).status_code for path in paths}
-
-        assert statuses == dict.fromkeys(paths, status)
+    async def test_documentation_can_be_disabled(self, make_app: MakeApp) -> None:
+        for is_enabled, status in ((True, 200), (False, 404)):
+            async with connect(make_app(docs_enabled=is_enabled)) as client:
+                for path in ("/docs", "/redoc", "/openapi.json"):
+                    assert (await client.get(path)).status_code == status, path
 
     async def test_root_redirects_to_documentation(self, client: AsyncClient) -> None:
         response = await client.get("/")

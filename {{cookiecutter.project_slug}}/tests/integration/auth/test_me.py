@@ -68,7 +68,7 @@ class TestUpdateMe:
 
 
 class TestChangePassword:
-    async def test_ends_every_earlier_token(
+    async def test_replaces_password_and_ends_every_earlier_token(
         self,
         client: AsyncClient,
         user_client: AsyncClient,
@@ -88,10 +88,6 @@ class TestChangePassword:
         assert await is_accepted(client, new.access_token)
         assert (await refresh(client, new.refresh_token)).status_code == 200
         assert "authn_password_change" in [line["event"] for line in log_lines()]
-
-    async def test_replaces_password(self, client: AsyncClient, user_client: AsyncClient) -> None:
-        await change_password(user_client)
-
         check_problem(await log_in(client), 401, "INVALID_CREDENTIALS")
         assert (await log_in(client, password=NEW_PASSWORD)).status_code == 200
 

@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import func, select
@@ -56,21 +55,15 @@ class TestSignUp:
         check_problem(response, 422, "VALIDATION_ERROR")
         assert await count_users(app) == 0
 
-    @pytest.mark.parametrize(
-        "password",
-        [
-            pytest.param("\u00e9" * 37, id="74-bytes"),
-            pytest.param(EMAIL.upper(), id="address"),
-        ],
-    )
     async def test_unacceptable_password_returns_422(
-        self, app: FastAPI, client: AsyncClient, password: str
+        self, app: FastAPI, client: AsyncClient
     ) -> None:
-        response = await sign_up(client, EMAIL, password)
+        for password in ("\u00e9" * 37, EMAIL.upper()):
+            response = await sign_up(client, EMAIL, password)
 
-        problem = check_problem(response, 422, "VALIDATION_ERROR")
-        assert problem.errors[0].loc[:2] == ["body", "password"]
-        assert password not in response.text
+            problem = check_problem(response, 422, "VALIDATION_ERROR")
+            assert problem.errors[0].loc[:2] == ["body", "password"]
+            assert password not in response.text
         assert await count_users(app) == 0
 
     async def test_invalid_address_returns_422(self, client: AsyncClient) -> None:

@@ -65,18 +65,12 @@ class TestParseKey:
         for text in (public_pem, b64encode(public_pem.encode()).decode()):
             assert parse_public_key(text).public_numbers() == key.public_key().public_numbers()
 
-    @pytest.mark.parametrize(
-        "text",
-        [
-            pytest.param(to_pem(WEAK_KEY), id="1024-bits"),
-            pytest.param(to_pem(WEAK_KEY, BestAvailableEncryption(b"x")), id="encrypted"),
-            pytest.param("a canary", id="not-base64"),
-        ],
-    )
-    def test_other_private_key_raises(self, text: str) -> None:
-        with pytest.raises(ValueError, match="must be an RSA") as error:
-            parse_private_key(text)
-        assert "canary" not in str(error.value)
+    def test_other_private_key_raises(self) -> None:
+        encrypted = to_pem(WEAK_KEY, BestAvailableEncryption(b"x"))
+        for text in (to_pem(WEAK_KEY), encrypted, "a canary"):
+            with pytest.raises(ValueError, match="must be an RSA") as error:
+                parse_private_key(text)
+            assert "canary" not in str(error.value)
 
     def test_other_public_key_raises(self) -> None:
         for text in (to_public_pem(WEAK_KEY), to_public_pem(OTHER_KEY), make_pem()):
@@ -86,27 +80,17 @@ class TestParseKey:
 
 @needs_file_modes
 class TestReadPrivateKey:
-    def test_file_of_owner_and_group_is_accepted(self, public_folder: Path) -> None:
-        file = public_folder / "key.pem"
-        file.write_text(make_pem())
-        file.chmod(0o640)
-
-        assert read_private_key(file).key_size == 2048
-
     def test_file_that_others_can_read_raises(self, public_folder: Path) -> None:
         file = public_folder / "key.pem"
         file.write_text(make_pem())
-        file.chmod(0o644)
+        file.chmod(0o640)
+        assert read_private_key(file).key_size == 2048
 
+        file.chmod(0o644)
         with pytest.raises(ValueError, match="readable by other users"):
             read_private_key(file)
 
-    def test_readable_file_in_private_folder_is_accepted(self, public_folder: Path) -> None:
-        file = public_folder / "key.pem"
-        file.write_text(make_pem())
-        file.chmod(0o644)
         public_folder.chmod(0o700)
-
         assert read_private_key(file).key_size == 2048
 
     def test_secret_of_kubernetes_is_accepted(self, public_folder: Path) -> None:

@@ -43,10 +43,6 @@ class TestIssue:
             assert claims["iss"] == claims["aud"] == DISTRIBUTION
             assert claims["type"] == kind
             assert claims["iat"] == claims["nbf"]
-
-    def test_header_names_type_and_key(self, tokens: TokenService) -> None:
-        pair = issue(tokens)
-
         for token, typ in ((pair.access_token, "at+jwt"), (pair.refresh_token, "rt+jwt")):
             assert read_part(token, 0) == {"alg": "RS256", "typ": typ, "kid": tokens.kid}
 

@@ -71,12 +71,9 @@ def test_every_mistake_is_reported_at_once(environment: dict[str, str], tmp_path
     }
 
 
-def test_settings_that_cannot_be_parsed_are_named() -> None:
+def test_unusable_settings_are_errors() -> None:
     status, findings = check(PORT="x")
     assert (status, list(findings)) == (1, ["settings.port"])
-
-
-def test_local_environment_is_an_error() -> None:
     assert check()[1]["settings.environment"]["level"] == "error"
 # {% if cookiecutter.database != "none" %}
 

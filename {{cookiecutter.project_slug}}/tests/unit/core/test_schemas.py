@@ -1,7 +1,6 @@
 """Tests of the base class of request bodies."""
 
 import re
-from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -16,18 +15,15 @@ class Note(RequestSchema):
 
 
 class TestRequestSchema:
-    @pytest.mark.parametrize(
-        "body",
-        [
-            pytest.param({"text": "a\x1b[1m"}, id="control-character"),
-            pytest.param({"labels": {"a": ["b\x00"]}}, id="nested-value"),
-            pytest.param({"labels": {"a\x00": []}}, id="nested-key"),
-            pytest.param({"number": float("nan")}, id="not-a-number"),
-        ],
-    )
-    def test_unsafe_value_is_refused(self, body: dict[str, Any]) -> None:
-        with pytest.raises(ValidationError):
-            Note.model_validate(body)
+    def test_unsafe_value_is_refused(self) -> None:
+        for field, value in (
+            ("text", "a\x1b[1m"),
+            ("labels", {"a": ["b\x00"]}),
+            ("labels", {"a\x00": []}),
+            ("number", float("nan")),
+        ):
+            with pytest.raises(ValidationError, match=f"1 validation error for Note\n{field}"):
+                Note.model_validate({field: value})
 
     def test_lines_tabs_and_any_script_are_accepted(self) -> None:
         assert Note(text="a\tb\r\nc \u0639 \U0001f600").text

@@ -1,10 +1,8 @@
 """Tests of the column types, on the database of the test run."""
 
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -19,14 +17,14 @@ from tests.parcels import PARCELS_URL, Parcel
 TIME = datetime(2026, 7, 1, 12, 30, 15, 123456, tzinfo=timezone(timedelta(hours=2)))
 
 
-@pytest.mark.parametrize("create", [create_uuid7, new_id], ids=["own", "used"])
-def test_uuid7_contains_the_time(create: Callable[[], uuid.UUID]) -> None:
-    ids = [create() for _ in range(100)]
+def test_uuid7_contains_the_time() -> None:
+    for create in (create_uuid7, new_id):  # from Python 3.14 on, two functions
+        ids = [create() for _ in range(100)]
 
-    assert {(one.version, one.variant) for one in ids} == {(7, uuid.RFC_4122)}
-    assert len(set(ids)) == 100
-    time = datetime.fromtimestamp((ids[0].int >> 80) / 1000, UTC)
-    assert abs(datetime.now(UTC) - time) < timedelta(seconds=5)
+        assert {(one.version, one.variant) for one in ids} == {(7, uuid.RFC_4122)}
+        assert len(set(ids)) == 100
+        time = datetime.fromtimestamp((ids[0].int >> 80) / 1000, UTC)
+        assert abs(datetime.now(UTC) - time) < timedelta(seconds=5)
 
 
 class TestUTCDateTime:
@@ -46,23 +44,16 @@ class TestUTCDateTime:
 
 
 class TestExactDecimal:
-    @pytest.mark.parametrize(
-        ("expression", "expected"),
-        [
-            pytest.param(Parcel.price * 2, "19.80", id="multiply"),
-            pytest.param(func.sum(Parcel.price), "9.95", id="sum"),
-        ],
-    )
-    async def test_arithmetic_is_exact(
-        self, app: FastAPI, parcels: AsyncClient, expression: Any, expected: str
-    ) -> None:
+    async def test_arithmetic_is_exact(self, app: FastAPI, parcels: AsyncClient) -> None:
         for price in ("9.90", "0.05"):
             await parcels.post(PARCELS_URL, params={"price": price})
 
         async with app.state.sessions() as session:
-            results = (await session.scalars(select(expression))).all()
+            doubled = (await session.scalars(select(Parcel.price * 2))).all()
+            total = await session.scalar(select(func.sum(Parcel.price)))
 
-        assert Decimal(expected) in results
+        assert sorted(doubled) == [Decimal("0.10"), Decimal("19.80")]
+        assert total == Decimal("9.95")
 
     def test_multiplication_by_a_fraction_is_refused(self) -> None:
         with pytest.raises(TypeError, match="multiplied by an integer"):
