@@ -66,7 +66,7 @@ KEEP_IF = {
     "app/core/checks.py": SERVED,
     "app/core/rate_limit.py": AUTH != "none",
     "app/core/telemetry.py": SERVED,
-    "app/cli/server.py": SERVED,
+    "app/cli/uvicorn_server.py": SERVED,
     "app/db": SQL,
     "app/cli/api_keys.py": API_KEY,
     "app/cli/check.py": SERVED,

@@ -43,7 +43,7 @@ import pytest
 def test_marker(): ...
 """
 DEPLOYMENT = """
-from app.cli.server import run
+from app.cli.uvicorn_server import run
 from app.core.settings import CoreSettings
 
 settings = CoreSettings(_env_file=None, environment="staging", allowed_hosts=["api.example"])

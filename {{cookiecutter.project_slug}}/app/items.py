@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import bindparam, select, update
@@ -14,7 +14,7 @@ from sqlalchemy.orm import selectinload
 # {% if cookiecutter.auth != "none" %}
 from app.auth import CurrentUser
 # {% endif %}
-from app.core.errors import BusinessRuleError, NotFoundError, Problem
+from app.core.errors import BusinessRuleError, NotFoundError, problems
 from app.db.errors import unique
 from app.db.pagination import Page, Rows, paginate
 from app.db.session import SessionDep
@@ -30,7 +30,7 @@ ITEMS = select(Item)
 ITEMS = select(Item).where(Item.owner_id == bindparam("owner_id"))
 # {% endif %}
 ACTIVE_ITEMS = ITEMS.where(Item.is_active).options(selectinload(Item.tags))
-ACTIVE_ITEM = ACTIVE_ITEMS.where(Item.id == bindparam("item_id"))
+ITEM_BY_ID = ACTIVE_ITEMS.where(Item.id == bindparam("item_id"))
 
 
 @dataclass
@@ -80,10 +80,10 @@ class ItemService:
             NotFoundError: No active item has this id.
         """
         # {% if cookiecutter.auth == "none" %}
-        item = await self.session.scalar(ACTIVE_ITEM, {"item_id": item_id})
+        item = await self.session.scalar(ITEM_BY_ID, {"item_id": item_id})
         # {% else %}
         key = {"item_id": item_id, "owner_id": self.owner_id}
-        item = await self.session.scalar(ACTIVE_ITEM, key)
+        item = await self.session.scalar(ITEM_BY_ID, key)
         # {% endif %}
         if item is None:
             raise NotFoundError("Item not found.")
@@ -156,15 +156,10 @@ def check_price_increase(old: Decimal, new: Decimal) -> None:
 
 
 ItemId = Annotated[uuid.UUID, Path(description="Id of the item.")]
-CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": Problem, "description": "An item has or had this SKU."}
-}
-NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: {"model": Problem, "description": "No active item has this id."}
-}
-RULE: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The price would more than double."}
-}
+CONFLICT = problems(409, description="An item has or had this SKU.")
+NOT_FOUND = problems(404, description="No active item has this id.")
+RULE = problems(400, description="The price would more than double.")
+UNKNOWN_AFTER = problems(404, description="No item has the id in `after`.")
 
 router = APIRouter(prefix="/items", tags=["items"])
 
@@ -186,7 +181,7 @@ ItemServiceDep = Annotated[ItemService, Depends(get_item_service)]
 # {% endif %}
 
 
-@router.get("", response_model=Page[ItemRead], responses=NOT_FOUND)
+@router.get("", response_model=Page[ItemRead], responses=UNKNOWN_AFTER)
 async def list_items(items: ItemServiceDep, query: Annotated[ItemQuery, Query()]) -> Rows[Item]:
     """List items, one page at a time.
 

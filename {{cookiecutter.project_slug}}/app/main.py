@@ -20,9 +20,14 @@ from app.auth import get_current_user
 from app.auth import router as auth_router
 # {% endif %}
 from app.core import docs, health
+from app.core.compression import CompressionMiddleware
+# {% if cookiecutter.auth == "none" %}
 from app.core.errors import ERROR_HANDLERS, Problem, document_problems
+# {% else %}
+from app.core.errors import ERROR_HANDLERS, Problem, document_problems, problems
+# {% endif %}
 from app.core.logging import configure_logging
-from app.core.middleware import CompressionMiddleware, wrap
+from app.core.middleware import wrap
 # {% if cookiecutter.auth != "none" %}
 from app.core.rate_limit import RateLimitMiddleware
 # {% endif %}
@@ -124,7 +129,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         resource_router,
         prefix=health.API_PREFIX,
         dependencies=[Depends(get_current_user)],
-        responses={status: {"model": Problem} for status in (400, 401)},
+        responses=problems(400, 401),
     )
     app.include_router(auth_router)
     # {% endif %}

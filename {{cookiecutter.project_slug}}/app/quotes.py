@@ -1,12 +1,12 @@
 """Shipping quotes, a resource without a database: schemas, business rules and routes."""
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from app.core.errors import BusinessRuleError, Problem
+from app.core.errors import BusinessRuleError, problems
 from app.core.schemas import RequestSchema
 
 EXPRESS_MAX_GRAMS = 10_000
@@ -14,9 +14,7 @@ Country = Annotated[
     str, Path(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code.", examples=["DE"])
 ]
 Express = Annotated[bool, Query(description="Deliver on the next day, for twice the price.")]
-RULE: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "An express parcel weighs more than 10 kg."}
-}
+RULE = problems(400, description="An express parcel weighs more than 10 kg.")
 
 router = APIRouter(prefix="/quotes", tags=["quotes"])
 

@@ -1,14 +1,14 @@
 """Routes of the items."""
 
 import uuid
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 # {% if cookiecutter.auth != "none" %}
 from app.auth import CurrentUser
 # {% endif %}
-from app.core.errors import Problem
+from app.core.errors import problems
 from app.db.pagination import Page, Rows
 from app.db.session import SessionDep
 from app.models.items import Item
@@ -16,15 +16,10 @@ from app.schemas.items import ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.services.items import ItemService
 
 ItemId = Annotated[uuid.UUID, Path(description="Id of the item.")]
-CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": Problem, "description": "An item has or had this SKU."}
-}
-NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: {"model": Problem, "description": "No active item has this id."}
-}
-RULE: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The price would more than double."}
-}
+CONFLICT = problems(409, description="An item has or had this SKU.")
+NOT_FOUND = problems(404, description="No active item has this id.")
+RULE = problems(400, description="The price would more than double.")
+UNKNOWN_AFTER = problems(404, description="No item has the id in `after`.")
 
 router = APIRouter(prefix="/items", tags=["items"])
 
@@ -46,7 +41,7 @@ ItemServiceDep = Annotated[ItemService, Depends(get_item_service)]
 # {% endif %}
 
 
-@router.get("", response_model=Page[ItemRead], responses=NOT_FOUND)
+@router.get("", response_model=Page[ItemRead], responses=UNKNOWN_AFTER)
 async def list_items(items: ItemServiceDep, query: Annotated[ItemQuery, Query()]) -> Rows[Item]:
     """List items, one page at a time.
 

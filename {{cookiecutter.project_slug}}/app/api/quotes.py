@@ -1,10 +1,10 @@
 """Routes of the shipping quotes, a resource without a database."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from app.core.errors import Problem
+from app.core.errors import problems
 from app.schemas.quotes import QuoteCreate, QuoteRead
 from app.services.quotes import quote_parcel
 
@@ -12,9 +12,7 @@ Country = Annotated[
     str, Path(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code.", examples=["DE"])
 ]
 Express = Annotated[bool, Query(description="Deliver on the next day, for twice the price.")]
-RULE: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "An express parcel weighs more than 10 kg."}
-}
+RULE = problems(400, description="An express parcel weighs more than 10 kg.")
 
 router = APIRouter(prefix="/quotes", tags=["quotes"])
 

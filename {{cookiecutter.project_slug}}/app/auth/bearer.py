@@ -16,7 +16,7 @@ from app.auth.provider import Metadata, Provider
 # {% if cookiecutter.database != "none" %}
 from app.auth.provider_users import User, get_user
 # {% endif %}
-from app.core.errors import Problem
+from app.core.errors import problems
 from app.core.health import API_PREFIX, add_readiness_check
 from app.core.rate_limit import open_rate_limiter
 # {% if cookiecutter.database != "none" %}
@@ -42,7 +42,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
 router = APIRouter(tags=["auth"], lifespan=lifespan)
 
 
-@router.get(LOGIN_PATH, responses={503: {"model": Problem}})
+@router.get(LOGIN_PATH, responses=problems(503))
 async def read_login_metadata(request: Request) -> Metadata:
     """Return where clients log users in, by authorization code with PKCE, and with which scopes."""
     metadata: Metadata = await request.app.state.provider.get_metadata()

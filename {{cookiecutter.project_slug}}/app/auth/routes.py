@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.security import OAuth2PasswordRequestForm
@@ -33,7 +33,7 @@ from app.auth.throttle import LoginThrottleDep
 from app.auth.token_settings import AuthSettings
 from app.auth.tokens import TokenPair, TokenService
 from app.auth.users import User
-from app.core.errors import Problem
+from app.core.errors import problems
 from app.core.health import API_PREFIX
 from app.core.rate_limit import open_rate_limiter
 from app.db.pagination import Page, PageQuery, Rows, paginate
@@ -42,11 +42,6 @@ from app.db.session import SessionDep
 EMAIL = TypeAdapter(Email)
 EVERYONE = select(User)
 log = get_logger("app.auth")
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI description of error responses."""
-    return {status: {"model": Problem} for status in statuses}
 
 
 auth = APIRouter(

@@ -8,7 +8,7 @@ import click
 # {% if cookiecutter.__server == "yes" %}
 
 from app.cli.common import fail, prepare
-from app.cli.server import run
+from app.cli.uvicorn_server import run
 # {% else %}
 import uvicorn
 

@@ -1,4 +1,4 @@
-"""What `manage check --deploy` finds in the settings and in the process."""
+"""Checks of the settings and of the process, for `manage check --deploy`."""
 
 import os
 import stat
@@ -21,7 +21,7 @@ class Finding(NamedTuple):
 
 
 def check_process(settings: CoreSettings) -> Iterator[Finding]:
-    """Yield what the service accepts in production, but that is rarely intended."""
+    """Report settings and a process that production accepts, but that are rarely intended."""
     proxies = {str(network) for network in settings.forwarded_allow_ips}
     set_proxy = "Set FORWARDED_ALLOW_IPS to the address of the proxy."
     # Its default depends on ENVIRONMENT, which may not be that of production here.
@@ -43,4 +43,4 @@ def check_process(settings: CoreSettings) -> Iterator[Finding]:
     dotenv = Path(".env")
     if os.name == "posix" and dotenv.exists() and dotenv.stat().st_mode & stat.S_IROTH:
         message = "Other users can read .env."
-        yield Finding("core.dotenv", "error", message, "Run: chmod 600 .env")
+        yield Finding("core.dotenv", "error", message, "Run: chmod o-r .env")

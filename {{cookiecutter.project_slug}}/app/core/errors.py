@@ -29,7 +29,7 @@ CODES = {
 
 
 class AppError(Exception):
-    """An error with an HTTP response. Raise a subclass; `handle_error` sends the response."""
+    """An error with an HTTP response. Raise a subclass; `handle_app_error` sends the response."""
 
     status_code: int
     code: str
@@ -93,6 +93,14 @@ class Problem(BaseModel):
     checks: dict[str, Literal["ok", "fail"]] = {}
 
 
+def problems(*statuses: int, description: str = "") -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI description of error responses, for the option `responses` of a route."""
+    return {
+        status: {"model": Problem, "description": description or phrases[status]}
+        for status in statuses
+    }
+
+
 def problem_response(
     status: int,
     detail: str = "",
@@ -119,16 +127,20 @@ def problem_response(
     return Response(json.dumps(body), status, {**defaults, **(headers or {})}, MEDIA_TYPE)
 
 
-async def handle_error(request: HTTPConnection, error: AppError | HTTPException) -> Response:
-    """Return the response to an error that a route, a dependency or the framework raised."""
+async def handle_app_error(_request: HTTPConnection, error: AppError) -> Response:
+    """Return the response to an error of the service."""
+    status, detail = error.status_code, str(error)
+    return problem_response(status, detail, error.code, error.headers, **error.members)
+
+
+async def handle_http_exception(request: Request, error: HTTPException) -> Response:
+    """Return the response to an error of the framework."""
     headers = dict(error.headers or {})
     if error.status_code < 400:
         return Response(None, error.status_code, headers)
     if error.status_code == 405 and (methods := find_allowed_methods(request)):
         headers["Allow"] = ", ".join(sorted(methods))
-    detail, code = str(getattr(error, "detail", error)), getattr(error, "code", "")
-    members = getattr(error, "members", {})
-    return problem_response(error.status_code, detail, code, headers, **members)
+    return problem_response(error.status_code, str(error.detail), headers=headers)
 
 
 async def handle_validation_error(_request: Request, error: RequestValidationError) -> Response:
@@ -151,14 +163,14 @@ async def handle_unexpected_error(request: Request, error: Exception) -> Respons
 
 
 ERROR_HANDLERS: dict[type[Exception] | int, Any] = {
-    AppError: handle_error,
-    HTTPException: handle_error,
+    AppError: handle_app_error,
+    HTTPException: handle_http_exception,
     RequestValidationError: handle_validation_error,
     Exception: handle_unexpected_error,
 }
 
 
-def find_allowed_methods(request: HTTPConnection) -> set[str]:
+def find_allowed_methods(request: Request) -> set[str]:
     """Return the methods of all routes with this path (RFC 9110 section 10.2.1)."""
     methods: set[str] = set()
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
@@ -170,14 +182,15 @@ def find_allowed_methods(request: HTTPConnection) -> set[str]:
 
 def document_problems(document: dict[str, Any]) -> dict[str, Any]:
     """Add the errors of invalid input to the OpenAPI document, and the media type of problems."""
-    schemas, problem = document["components"]["schemas"], {"$ref": "#/components/schemas/Problem"}
-    schemas["Problem"]["properties"]["code"]["examples"] = list_codes()
+    document["components"]["schemas"]["Problem"]["properties"]["code"]["examples"] = list_codes()
+    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for operation in (item for path in document["paths"].values() for item in path.values()):
-        statuses = {413, 422} if "requestBody" in operation else set[int]()
-        statuses |= {422} if "parameters" in operation else set()
-        for status in sorted(statuses):
-            operation["responses"].setdefault(str(status), {"description": phrases[status]})
-        for code, response in operation["responses"].items():
-            if not code.startswith(("2", "3")):
-                response["content"] = {MEDIA_TYPE: {"schema": problem}}
+        responses = operation["responses"]
+        if "requestBody" in operation:
+            responses.setdefault("413", {"description": phrases[413]})
+        if "requestBody" in operation or "parameters" in operation:
+            responses.setdefault("422", {"description": phrases[422]})
+        for status, response in responses.items():
+            if not status.startswith(("2", "3")):
+                response["content"] = problem
     return document

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from starlette.types import Scope
 from structlog import get_logger
 
-from app.core.errors import AppError, Problem
+from app.core.errors import AppError, problems
 
 API_PREFIX = "/api/v1"
 CHECK_TIMEOUT_SECONDS = 2
@@ -58,7 +58,7 @@ async def get_health() -> Health:
     return HEALTHY
 
 
-@router.get("/ready", responses={503: {"model": Problem}})
+@router.get("/ready", responses=problems(503))
 async def get_readiness(request: Request) -> Health:
     """Report whether everything that the service needs responds within two seconds."""
     checks = request.app.state.readiness_checks

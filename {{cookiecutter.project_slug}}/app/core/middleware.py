@@ -1,4 +1,4 @@
-"""Middleware: request id, access record, common headers, request checks and compression."""
+"""Middleware for every request: request id, access record, common headers and request checks."""
 
 import re
 import uuid
@@ -6,7 +6,6 @@ from asyncio import CancelledError
 from time import perf_counter
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipResponder
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog import get_logger
@@ -16,7 +15,7 @@ from app.core.errors import (
     AppError,
     InvalidHostError,
     NotFoundError,
-    handle_error,
+    handle_app_error,
     problem_response,
 )
 from app.core.health import is_probe
@@ -25,11 +24,6 @@ from app.core.settings import CoreSettings
 NO_RESPONSE = 499  # nginx's status for a client that did not wait
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 HOST = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.IGNORECASE)
-# `gzip` with a weight above zero (RFC 9110 section 12.5.3), which Starlette ignores.
-ACCEPTS_GZIP = re.compile(
-    rb"(^|,)\s*gzip\s*(;\s*q=(1(\.0{0,3})?|0\.\d{0,2}[1-9]\d?)\s*)?(,|$)", re.IGNORECASE
-)
-MIN_COMPRESSED_BYTES = 1024
 # {% if cookiecutter.auth == "api_key" %}
 CORS_HEADERS = ("Authorization", "X-API-Key", "X-Request-ID")
 # {% else %}
@@ -86,10 +80,10 @@ class RequestMiddleware:
             self.check(scope)
             await self.app(as_get(scope), receive, response)
         except AppError as error:
-            rejection = await handle_error(HTTPConnection(scope), error)
+            rejection = await handle_app_error(HTTPConnection(scope), error)
             await rejection(scope, receive, response)
         except ClientDisconnect:
-            pass
+            pass  # nobody waits for a response
         except CancelledError:  # the time for a graceful shutdown is over
             if response.status == NO_RESPONSE:
                 await problem_response(503)(scope, receive, response)
@@ -217,40 +211,3 @@ def replace_plain_text(
     problem = problem_response(status)
     kept = [item for item in headers if item[0] in (b"vary", b"access-control-allow-origin")]
     return kept + problem.raw_headers, bytes(problem.body)
-
-
-class CompressionMiddleware:
-    """Starlette's gzip compression, except for secrets and for clients that refuse it.
-
-    A response that its route marks `no-store` is never compressed, because the compressed length
-    reveals secrets (BREACH attack). Small responses cost nothing.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Compress the response if the client accepts it."""
-        forward = send
-
-        async def select_responder(message: Message) -> None:
-            nonlocal forward
-            if message["type"] == "http.response.start" and is_compressible(message["headers"]):
-                if ACCEPTS_GZIP.search(find_header(scope["headers"], b"accept-encoding")):
-                    responder = GZipResponder(self.app, MIN_COMPRESSED_BYTES, compresslevel=1)
-                    responder.send = send
-                    forward = responder.send_with_compression
-                else:
-                    message["headers"].append((b"vary", b"Accept-Encoding"))
-            await forward(message)
-
-        await self.app(scope, receive, select_responder)
-
-
-def is_compressible(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Return whether a response is large, or of unknown length, and not marked `no-store`."""
-    return not any(
-        (name == b"content-length" and int(value) < MIN_COMPRESSED_BYTES)
-        or (name == b"cache-control" and b"no-store" in value)
-        for name, value in headers
-    )

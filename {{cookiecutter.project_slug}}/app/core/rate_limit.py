@@ -22,7 +22,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog import get_logger
 
-from app.core.errors import AppError, handle_error
+from app.core.errors import AppError, handle_app_error
 from app.core.health import is_probe
 from app.core.settings import DISTRIBUTION, PLACEHOLDER, CoreSettings
 
@@ -167,6 +167,6 @@ class RateLimitMiddleware:
             key = f"client:{get_client_network(connection)}"
             await scope["app"].state.rate_limiter.hit(key, self.limit)
         except RateLimitedError as error:
-            response = await handle_error(connection, error)
+            response = await handle_app_error(connection, error)
             return await response(scope, receive, send)
         return await self.app(scope, receive, send)

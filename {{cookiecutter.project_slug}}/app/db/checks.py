@@ -1,4 +1,4 @@
-"""What `manage check` finds in the database."""
+"""Checks of the database, for `manage check`."""
 
 from collections.abc import AsyncIterator
 
@@ -35,7 +35,7 @@ LOCAL_HOSTS = (None, "localhost", "127.0.0.1", "::1")
 
 
 async def check_database(settings: DatabaseSettings) -> AsyncIterator[Finding]:
-    """Yield an error if the database does not respond or its schema is outdated."""
+    """Report a database that does not respond or has an outdated schema."""
     engine = create_engine(settings)
     try:
         # {% if cookiecutter.database != "sqlite" %}
@@ -56,7 +56,7 @@ async def check_database(settings: DatabaseSettings) -> AsyncIterator[Finding]:
 
 
 async def check_server(engine: AsyncEngine, settings: DatabaseSettings) -> AsyncIterator[Finding]:
-    """Yield what the connection to the server and the rights of its user should not be."""
+    """Report an unverified connection, too few connections and excessive rights."""
     if not is_verified(settings.database):
         yield Finding(
             "db.tls",

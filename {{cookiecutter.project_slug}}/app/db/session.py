@@ -99,7 +99,7 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
         return
     async with state.sessions() as session:
         yield session
-        await session.flush()
+        await session.flush()  # its errors leave the connection usable
         try:
             await session.commit()
         except BaseException:

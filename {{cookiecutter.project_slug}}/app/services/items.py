@@ -24,7 +24,7 @@ ITEMS = select(Item)
 ITEMS = select(Item).where(Item.owner_id == bindparam("owner_id"))
 # {% endif %}
 ACTIVE_ITEMS = ITEMS.where(Item.is_active).options(selectinload(Item.tags))
-ACTIVE_ITEM = ACTIVE_ITEMS.where(Item.id == bindparam("item_id"))
+ITEM_BY_ID = ACTIVE_ITEMS.where(Item.id == bindparam("item_id"))
 
 
 @dataclass
@@ -74,10 +74,10 @@ class ItemService:
             NotFoundError: No active item has this id.
         """
         # {% if cookiecutter.auth == "none" %}
-        item = await self.session.scalar(ACTIVE_ITEM, {"item_id": item_id})
+        item = await self.session.scalar(ITEM_BY_ID, {"item_id": item_id})
         # {% else %}
         key = {"item_id": item_id, "owner_id": self.owner_id}
-        item = await self.session.scalar(ACTIVE_ITEM, key)
+        item = await self.session.scalar(ITEM_BY_ID, key)
         # {% endif %}
         if item is None:
             raise NotFoundError("Item not found.")

@@ -32,7 +32,7 @@ async def engine(own_settings: Settings) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 def new_table() -> Iterator[Table]:
     """A table that the models have gained."""
-    table = Table("parcels", Base.metadata, Column("id", Integer, primary_key=True))
+    table = Table("test_crates", Base.metadata, Column("id", Integer, primary_key=True))
     yield table
     Base.metadata.remove(table)
 
@@ -75,7 +75,7 @@ class TestUpgrade:
     async def test_event_of_the_metadata_creates_a_view(
         self, own_settings: Settings, engine: AsyncEngine, new_table: Table
     ) -> None:
-        view = DDL("CREATE VIEW ids AS SELECT id FROM parcels")  # type: ignore[no-untyped-call]
+        view = DDL("CREATE VIEW ids AS SELECT id FROM test_crates")  # type: ignore[no-untyped-call]
         event.listen(Base.metadata, "after_create", view)
         try:
             await update_schema(own_settings)

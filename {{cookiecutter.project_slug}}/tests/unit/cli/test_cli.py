@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from app.cli import main
 # {% if cookiecutter.__server == "yes" %}
-from app.cli.server import Supervisor
+from app.cli.uvicorn_server import Supervisor
 # {% endif %}
 
 

@@ -118,7 +118,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.header_timer = self.loop.call_later(HEADER_TIMEOUT_SECONDS, self.transport.abort)
 
     def stop_timer(self) -> None:
-        """Expect nothing."""
+        """Cancel the timer."""
         if self.header_timer:
             self.header_timer.cancel()
             self.header_timer = None
