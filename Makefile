@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-.PHONY: help setup demo bench test kits test-all check ci pictures release
+.PHONY: help setup demo bench test kits test-all lint check ci pictures release
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -30,9 +30,11 @@ kits: setup ## Run the tests that start projects as in production
 
 test-all: test kits ## Run both
 
-check: setup ## Lint the template and check what is quick to check in the bakes
+lint: setup ## Lint the template
 	$(BIN)/ruff format --check hooks scripts tests
 	$(BIN)/ruff check hooks scripts tests
+
+check: lint ## Lint the template and check what is quick to check in the bakes
 	$(BIN)/pytest -n logical -m "not slow" --quick
 
 ci: check ## Run what the workflow ci.yml runs

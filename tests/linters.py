@@ -78,5 +78,6 @@ def supervisor_programs(file: Path) -> list[dict[str, Any]]:
     copy.write_text(
         re.sub(r"^user=.*", f"user={os.geteuid()}", file.read_text(), flags=re.MULTILINE)
     )
-    command = ("uv", "tool", "run", "--from", SUPERVISOR, "python", "-W", "ignore", "-c", PARSE)
-    return json.loads(run(*command, copy, cwd=file.parent).splitlines()[-1])
+    uv_run = ("uv", "tool", "run", "--quiet", "--from", SUPERVISOR)
+    output = run(*uv_run, "python", "-W", "ignore", "-c", PARSE, copy, cwd=file.parent)
+    return json.loads(output.splitlines()[-1])

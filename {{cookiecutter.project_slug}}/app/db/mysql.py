@@ -43,15 +43,10 @@ def create_tls_context(query: Mapping[str, Any]) -> ssl.SSLContext | None:
 
     REQUIRED verifies nothing, VERIFY_CA the certificate and VERIFY_IDENTITY also the host name
     (MySQL Reference Manual 6.2.3), against `ssl_ca` or the authorities of the system.
-
-    Raises:
-        ValueError: The mode is unknown.
     """
     mode = str(query.get("ssl-mode", "PREFERRED")).upper()
     if mode in {"DISABLED", "PREFERRED"}:
         return None
-    if mode not in {"REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"}:
-        raise ValueError("DATABASE_URL: unknown ssl-mode")
     context = ssl.create_default_context(cafile=query.get("ssl_ca"))
     context.check_hostname = mode == "VERIFY_IDENTITY"
     context.verify_mode = ssl.CERT_NONE if mode == "REQUIRED" else ssl.CERT_REQUIRED

@@ -1,7 +1,6 @@
 """Settings of the database connection."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PlainValidator, Secret
@@ -22,6 +21,9 @@ DRIVERS = {
     # {% endif %}
     "sqlite": "sqlite+aiosqlite",
 }
+# {% if cookiecutter.database == "mysql" %}
+SSL_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
+# {% endif %}
 LOCAL_DATABASE = make_url("sqlite+aiosqlite:///local.db")
 
 
@@ -35,9 +37,15 @@ def parse_database_url(text: str) -> URL:
     driver = DRIVERS.get(scheme.partition("+")[0])
     if not driver:
         raise ValueError(f"must begin with {BACKEND}://")
-    with suppress(ArgumentError, ValueError):
-        return make_url(f"{driver}:{rest}")
-    raise ValueError("is not a database URL")
+    try:
+        url = make_url(f"{driver}:{rest}")
+    except (ArgumentError, ValueError):
+        raise ValueError("is not a database URL") from None
+    # {% if cookiecutter.database == "mysql" %}
+    if str(url.query.get("ssl-mode", "PREFERRED")).upper() not in SSL_MODES:
+        raise ValueError(f"ssl-mode must be one of {', '.join(SSL_MODES)}")
+    # {% endif %}
+    return url
 
 
 class DatabaseSettings(CoreSettings):

@@ -27,8 +27,3 @@ def test_ssl_mode_determines_what_is_verified(
 
 def test_without_ssl_mode_there_is_no_tls() -> None:
     assert create_tls_context({}) is None
-
-
-def test_unknown_ssl_mode_is_refused() -> None:
-    with pytest.raises(ValueError, match="ssl-mode"):
-        create_tls_context({"ssl-mode": "x"})

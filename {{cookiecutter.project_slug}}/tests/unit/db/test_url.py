@@ -34,4 +34,9 @@ def test_common_spellings_are_accepted() -> None:
 
         assert (url.drivername, url.host, url.database) == ("mysql+asyncmy", "h", "d")
         assert (url.username, url.password) == ("u", "p@:/%#")
+
+
+def test_unknown_ssl_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^ssl-mode must be one of DISABLED, "):
+        parse_database_url("mysql://h/d?ssl-mode=odd")
 # {% endif %}
