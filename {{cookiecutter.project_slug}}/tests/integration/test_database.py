@@ -14,16 +14,9 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
 from app.db import engine as db_engine
 from app.db.session import SessionDep
-# {% if cookiecutter.database != "sqlite" %}
-from app.db.settings import BACKEND
-# {% endif %}
 from app.main import create_app
 from tests.clients import MakeApp, MakeSettings, open_client
-# {% if cookiecutter.database == "sqlite" %}
 from tests.databases import upgrade_schema
-# {% else %}
-from tests.databases import make_test_database, upgrade_schema
-# {% endif %}
 from tests.logs import LogLines
 from tests.parcels import PARCELS_URL, Label, Parcel, connect_parcels
 from tests.problems import check_problem
@@ -261,11 +254,3 @@ class TestStartup:
         assert (tmp_path / "local.db").exists()
         (line,) = [line for line in log_lines() if line["event"] == "no_database_url"]
         assert line["using"] == "sqlite+aiosqlite:///local.db"
-# {% if cookiecutter.database != "sqlite" %}
-
-
-def test_database_without_test_in_its_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEST_DATABASE_URL", f"{BACKEND}://u@127.0.0.1:1/shop")
-    with pytest.raises(RuntimeError, match="must contain `test`"), make_test_database():
-        pass
-# {% endif %}

@@ -1,8 +1,13 @@
-"""Tests of DATABASE_URL."""
+"""Tests of database URLs."""
 
 import pytest
 
+# {% if cookiecutter.database == "sqlite" %}
 from app.db.settings import parse_database_url
+# {% else %}
+from app.db.settings import BACKEND, parse_database_url
+from tests.databases import make_test_database
+# {% endif %}
 
 
 def test_sqlite_url_is_accepted() -> None:
@@ -39,4 +44,12 @@ def test_common_spellings_are_accepted() -> None:
 def test_unknown_ssl_mode_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^ssl-mode must be one of DISABLED, "):
         parse_database_url("mysql://h/d?ssl-mode=odd")
+# {% endif %}
+# {% if cookiecutter.database != "sqlite" %}
+
+
+def test_database_without_test_in_its_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_DATABASE_URL", f"{BACKEND}://u@127.0.0.1:1/shop")
+    with pytest.raises(RuntimeError, match="must contain `test`"), make_test_database():
+        pass
 # {% endif %}
