@@ -91,7 +91,8 @@ class RateLimiter:
             RateLimitedError: The key is over the limit.
         """
         if not await self.run("hit", limit, key):
-            await self.reject(key, limit)
+            window = await self.run("get_window_stats", limit, key)
+            raise RateLimitedError(max(1, math.ceil(window.reset_time - time.time())))
 
     # {% if cookiecutter.auth == "jwt" %}
     async def release(self, key: str, limit: RateLimitItem) -> None:
@@ -103,11 +104,6 @@ class RateLimiter:
         await self.run("clear", limit, key)
 
     # {% endif %}
-    async def reject(self, key: str, limit: RateLimitItem) -> None:
-        """Raise RateLimitedError with the seconds until the window ends."""
-        window = await self.run("get_window_stats", limit, key)
-        raise RateLimitedError(max(1, math.ceil(window.reset_time - time.time())))
-
     async def run(self, operation: str, *args: Any, **options: int) -> Any:  # noqa: ANN401
         """Call an operation in Redis, or in memory while Redis is unavailable."""
         if time.monotonic() >= self.paused_until:

@@ -21,6 +21,7 @@ DRIVERS = {
     # {% endif %}
     "sqlite": "sqlite+aiosqlite",
 }
+URL_ERRORS = (ArgumentError, ValueError)
 # {% if cookiecutter.database == "mysql" %}
 SSL_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 # {% endif %}
@@ -39,7 +40,7 @@ def parse_database_url(text: str) -> URL:
         raise ValueError(f"must begin with {BACKEND}://")
     try:
         url = make_url(f"{driver}:{rest}")
-    except (ArgumentError, ValueError):
+    except URL_ERRORS:
         raise ValueError("is not a database URL") from None
     # {% if cookiecutter.database == "mysql" %}
     if str(url.query.get("ssl-mode", "PREFERRED")).upper() not in SSL_MODES:
