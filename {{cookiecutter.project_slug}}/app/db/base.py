@@ -2,9 +2,6 @@
 
 import uuid
 from datetime import datetime
-# {% if cookiecutter.database == "mysql" %}
-from typing import Any
-# {% endif %}
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -25,10 +22,6 @@ class Base(DeclarativeBase):
     """Base of all models."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
-    # {% if cookiecutter.database == "mysql" %}
-    # Text is compared byte by byte: `à` is not `a`. Repeat this in a model's `__table_args__`.
-    __table_args__: Any = ({"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"},)
-    # {% endif %}
 
 
 class Record(Base):

@@ -5,9 +5,10 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, DateTime, Table, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.compiler import compiles
 
 from app.db.settings import DatabaseSettings
 
@@ -53,6 +54,18 @@ def create_tls_context(query: Mapping[str, Any]) -> ssl.SSLContext | None:
     if certificate := query.get("ssl_cert"):
         context.load_cert_chain(certificate, query.get("ssl_key"))
     return context
+
+
+@event.listens_for(Table, "before_create")
+def use_binary_collation(table: Table, *_arguments: object, **_options: object) -> None:
+    """Compare text byte by byte: `à` is not `a`."""
+    table.kwargs["mysql_charset"], table.kwargs["mysql_collate"] = "utf8mb4", "utf8mb4_bin"
+
+
+@compiles(DateTime, "mysql")
+def compile_datetime(*_arguments: object, **_options: object) -> str:
+    """Return the column type of a time with microseconds."""
+    return "DATETIME(6)"
 
 
 @contextmanager

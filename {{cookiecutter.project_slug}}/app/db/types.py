@@ -9,9 +9,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric
-# {% if cookiecutter.database == "mysql" %}
-from sqlalchemy.dialects import mysql
-# {% endif %}
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.functions import ReturnTypeFromArgs
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -39,14 +36,6 @@ class UTCDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    # {% if cookiecutter.database == "mysql" %}
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the column type of the database."""
-        if dialect.name == "mysql":
-            return mysql.DATETIME(fsp=6)
-        return super().load_dialect_impl(dialect)
-
-    # {% endif %}
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Convert to UTC.
 

@@ -19,10 +19,6 @@ def upgrade() -> None:
         sa.Column("updated_at", types.UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_clients")),
         sa.UniqueConstraint("name", name=op.f("uq_api_clients_name")),
-        # {% if cookiecutter.database == "mysql" %}
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        # {% endif %}
     )
     op.create_table(
         "api_keys",
@@ -44,10 +40,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
         sa.UniqueConstraint("key_id", name=op.f("uq_api_keys_key_id")),
-        # {% if cookiecutter.database == "mysql" %}
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        # {% endif %}
     )
     op.create_index(op.f("ix_api_keys_client_id"), "api_keys", ["client_id"])
 

@@ -41,10 +41,6 @@ def upgrade() -> None:
         ),
         # {% endif %}
         sa.PrimaryKeyConstraint("id", name=op.f("pk_items")),
-        # {% if cookiecutter.database == "mysql" %}
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        # {% endif %}
     )
     # {% if cookiecutter.auth == "none" %}
     filters = ["is_active"]
@@ -64,10 +60,6 @@ def upgrade() -> None:
             ["item_id"], ["items.id"], name=op.f("fk_item_tags_item_id_items"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("item_id", "name", name=op.f("pk_item_tags")),
-        # {% if cookiecutter.database == "mysql" %}
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        # {% endif %}
     )
     op.create_index(op.f("ix_item_tags_name"), "item_tags", ["name"])
 

@@ -20,10 +20,6 @@ def upgrade() -> None:
         sa.Column("created_at", types.UTCDateTime(), nullable=False),
         sa.Column("updated_at", types.UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
-        # {% if cookiecutter.database == "mysql" %}
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        # {% endif %}
     )
     op.create_index("ix_users_issuer", "users", ["issuer", "subject"], unique=True)
 

@@ -23,10 +23,6 @@ def upgrade() -> None:
         sa.Column("updated_at", types.UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
-        # {% if cookiecutter.database == "mysql" %}
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        # {% endif %}
     )
     op.create_index("ix_users_created_at", "users", ["created_at", "id"])
     op.create_table(
@@ -46,10 +42,6 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_user_sessions")),
-        # {% if cookiecutter.database == "mysql" %}
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        # {% endif %}
     )
     op.create_index(op.f("ix_user_sessions_user_id"), "user_sessions", ["user_id"])
 
