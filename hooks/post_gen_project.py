@@ -1,7 +1,8 @@
 """Delete the files of the options that were not chosen, then print the next steps.
 
 KEEP_IF is the only list of which file belongs to which option. A path that is not listed belongs to
-every project. The hook installs, downloads and commits nothing.
+every project. Files with the same name in different projects have their choice in the template:
+`settings.jwt.py` becomes `settings.py`. The hook installs, downloads and commits nothing.
 """
 
 import os
@@ -23,6 +24,8 @@ VERCEL = DEPLOYMENT == "vercel"
 SERVED = DEPLOYMENT not in ("none", "vercel")
 DOCKER = KUBERNETES or DEPLOYMENT == "docker"
 
+CHOICES = {"jwt", "oauth2", "api_key"}
+
 KEEP_IF = {
     "app/api": MODULAR,
     "app/api.py": not MODULAR,
@@ -41,28 +44,32 @@ KEEP_IF = {
     "app/models.py": not MODULAR and SQL,
     "app/auth": AUTH != "none",
     "app/auth/access_tokens.py": OAUTH2,
-    "app/auth/accounts.py": JWT,
     "app/auth/api_keys.py": API_KEY,
-    "app/auth/bearer.py": OAUTH2,
-    "app/auth/clients.py": API_KEY and SQL,
     "app/auth/common_passwords.txt": JWT,
-    "app/auth/dependencies.py": JWT,
-    "app/auth/events.py": JWT,
     "app/auth/configured_keys.py": API_KEY and not SQL,
+    "app/auth/dependencies.api_key.py": API_KEY,
+    "app/auth/dependencies.jwt.py": JWT,
+    "app/auth/dependencies.oauth2.py": OAUTH2,
+    "app/auth/events.py": JWT,
     "app/auth/keys.py": JWT,
-    "app/auth/key_settings.py": API_KEY,
+    "app/auth/models.api_key.py": API_KEY and SQL,
+    "app/auth/models.jwt.py": JWT,
+    "app/auth/models.oauth2.py": OAUTH2 and SQL,
     "app/auth/passwords.py": JWT,
     "app/auth/provider.py": OAUTH2,
-    "app/auth/provider_settings.py": OAUTH2,
-    "app/auth/provider_users.py": OAUTH2 and SQL,
-    "app/auth/routes.py": JWT,
+    "app/auth/routes.api_key.py": API_KEY,
+    "app/auth/routes.jwt.py": JWT,
+    "app/auth/routes.oauth2.py": OAUTH2,
     "app/auth/schemas.py": JWT,
     "app/auth/sessions.py": JWT,
+    "app/auth/settings.api_key.py": API_KEY,
+    "app/auth/settings.jwt.py": JWT,
+    "app/auth/settings.oauth2.py": OAUTH2,
     "app/auth/stored_keys.py": API_KEY and SQL,
     "app/auth/throttle.py": JWT,
-    "app/auth/token_settings.py": JWT,
     "app/auth/tokens.py": JWT,
-    "app/auth/users.py": JWT,
+    "app/auth/users.jwt.py": JWT,
+    "app/auth/users.oauth2.py": OAUTH2 and SQL,
     "app/core/checks.py": SERVED,
     "app/core/rate_limit.py": AUTH != "none",
     "app/core/telemetry.py": SERVED,
@@ -72,9 +79,9 @@ KEEP_IF = {
     "app/cli/check.py": SERVED,
     "app/cli/database.py": SQL,
     "app/cli/keys.py": JWT,
-    "app/cli/provider_users.py": OAUTH2 and SQL,
     "app/cli/sessions.py": JWT,
-    "app/cli/users.py": JWT,
+    "app/cli/users.jwt.py": JWT,
+    "app/cli/users.oauth2.py": OAUTH2 and SQL,
     "docs/api-keys.md": API_KEY,
     "docs/authentication.md": JWT,
     "docs/common-errors/access-tokens.md": OAUTH2,
@@ -96,8 +103,8 @@ KEEP_IF = {
     "app/db/mysql.py": DATABASE == "mysql",
     "app/migrations": ALEMBIC,
     "app/migrations/versions/create_api_clients.py": API_KEY,
-    "app/migrations/versions/create_provider_users.py": OAUTH2,
-    "app/migrations/versions/create_users.py": JWT,
+    "app/migrations/versions/create_users.jwt.py": JWT,
+    "app/migrations/versions/create_users.oauth2.py": OAUTH2,
     ".github/workflows/image.yml": DOCKER,
     "Dockerfile": DOCKER,
     ".dockerignore": DOCKER,
@@ -142,9 +149,9 @@ KEEP_IF = {
     "tests/unit/auth/test_tokens.py": JWT,
     "tests/unit/cli/test_check.py": SERVED,
     "tests/unit/cli/test_configured_keys.py": API_KEY and not SQL,
-    "tests/unit/cli/test_provider_users.py": OAUTH2 and SQL,
     "tests/unit/cli/test_stored_keys.py": API_KEY and SQL,
-    "tests/unit/cli/test_users.py": JWT,
+    "tests/unit/cli/test_users.jwt.py": JWT,
+    "tests/unit/cli/test_users.oauth2.py": OAUTH2 and SQL,
     "tests/unit/db": SQL,
     "tests/unit/db/test_postgresql.py": DATABASE == "postgresql",
     "tests/unit/db/test_mysql.py": DATABASE == "mysql",
@@ -153,16 +160,16 @@ KEEP_IF = {
     "tests/integration/auth": AUTH != "none",
     "tests/integration/auth/test_api_keys.py": API_KEY,
     "tests/integration/auth/test_stored_keys.py": API_KEY and SQL,
-    "tests/integration/auth/test_bearer.py": OAUTH2,
-    "tests/integration/auth/test_provider_users.py": OAUTH2 and SQL,
-    "tests/integration/auth/test_access_tokens.py": JWT,
+    "tests/integration/auth/test_access_tokens.jwt.py": JWT,
+    "tests/integration/auth/test_access_tokens.oauth2.py": OAUTH2,
     "tests/integration/auth/test_jwks.py": JWT,
     "tests/integration/auth/test_login.py": JWT,
     "tests/integration/auth/test_me.py": JWT,
     "tests/integration/auth/test_sessions.py": JWT,
     "tests/integration/auth/test_sign_up.py": JWT,
     "tests/integration/auth/test_throttle.py": JWT,
-    "tests/integration/auth/test_users.py": JWT,
+    "tests/integration/auth/test_users.jwt.py": JWT,
+    "tests/integration/auth/test_users.oauth2.py": OAUTH2 and SQL,
     "tests/integration/test_quotes.py": not SQL,
     "tests/integration/test_items.py": SQL,
     "tests/integration/test_ownership.py": AUTH != "none" and SQL,
@@ -207,6 +214,13 @@ Without make (Windows), use the commands that the Makefile shows.
 """
 
 
+def final_name(path):
+    """Return the path without the choice that it contains, if any."""
+    name, _, extension = path.rpartition(".")
+    stem, _, choice = name.rpartition(".")
+    return f"{stem}.{extension}" if choice in CHOICES else path
+
+
 def remove(path):
     """Delete a file, or a folder with everything in it."""
     if os.path.isfile(path):
@@ -218,7 +232,10 @@ def remove(path):
 
 
 for path, keep in KEEP_IF.items():
-    # A folder may already be deleted, with its files.
-    if not keep and os.path.exists(path):
+    if not os.path.exists(path):
+        continue  # its folder is deleted
+    if not keep:
         remove(path)
+    elif final_name(path) != path:
+        os.rename(path, final_name(path))
 print(NEXT_STEPS)

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -192,9 +193,10 @@ def expected_files(context: Mapping[str, Any]) -> set[str]:
         for path in TREE.rglob("*")
         if path.is_file() and not {"__pycache__", ".ruff_cache", ".mypy_cache"} & {*path.parts}
     }
-    return {
+    kept = {
         file for file in files if not any(file == d or file.startswith(f"{d}/") for d in dropped)
     }
+    return {re.sub(rf"\.({'|'.join(CHOICES['auth'])})(\.\w+)$", r"\2", file) for file in kept}
 
 
 @dataclass(frozen=True)

@@ -6,24 +6,16 @@ from decimal import Decimal
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-# {% if cookiecutter.auth == "jwt" %}
-from app.auth.users import User, UserSession
-# {% elif cookiecutter.auth == "oauth2" %}
-from app.auth.provider_users import User
-# {% elif cookiecutter.auth == "api_key" %}
-from app.auth.clients import ApiClient, ApiKey
+# {% if cookiecutter.auth != "none" %}
+from app.auth import models as auth_models
 # {% endif %}
 from app.db.base import Base, Record
 from app.db.types import ExactDecimal
 
 # {% if cookiecutter.auth == "none" %}
 __all__ = ["Base", "Item", "Tag"]
-# {% elif cookiecutter.auth == "jwt" %}
-__all__ = ["Base", "Item", "Tag", "User", "UserSession"]
-# {% elif cookiecutter.auth == "oauth2" %}
-__all__ = ["Base", "Item", "Tag", "User"]
 # {% else %}
-__all__ = ["ApiClient", "ApiKey", "Base", "Item", "Tag"]
+__all__ = ["Base", "Item", "Tag", "auth_models"]
 # {% endif %}
 
 

@@ -7,12 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-# {% if cookiecutter.auth == "jwt" %}
-from app.auth.token_settings import AuthSettings
-# {% elif cookiecutter.auth == "oauth2" %}
-from app.auth.provider_settings import AuthSettings
-# {% elif cookiecutter.auth == "api_key" %}
-from app.auth.key_settings import AuthSettings
+# {% if cookiecutter.auth != "none" %}
+from app.auth.settings import AuthSettings
 # {% endif %}
 from app.core.settings import CoreSettings
 # {% if cookiecutter.database != "none" %}

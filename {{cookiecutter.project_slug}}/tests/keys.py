@@ -5,11 +5,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.auth.api_keys import HEADER, CurrentUser, compute_checksum, digest_key, generate_key
+from app.auth import CurrentUser
+from app.auth.api_keys import HEADER, compute_checksum, digest_key, generate_key
 # {% if cookiecutter.database == "none" %}
 from app.auth.configured_keys import ApiKey
 # {% else %}
-from app.auth.clients import ApiKey
+from app.auth.models import ApiKey
 from app.auth.stored_keys import KeyService
 # {% endif %}
 

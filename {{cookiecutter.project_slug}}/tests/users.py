@@ -15,9 +15,9 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy import select, update
 
 from app.auth.keys import create_private_key, parse_private_key
+from app.auth.models import User, UserSession
 from app.auth.sessions import SessionService
 from app.auth.tokens import TokenPair
-from app.auth.users import User, UserSession
 
 AUTH_URL = "/api/v1/auth"
 ME_URL = f"{AUTH_URL}/me"

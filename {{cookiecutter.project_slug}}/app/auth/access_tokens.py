@@ -7,9 +7,10 @@ import jwt
 from pydantic import BaseModel, ConfigDict, Field
 from structlog import get_logger
 
-from app.auth.errors import InvalidTokenError
+from app.auth.errors import challenge
 from app.auth.provider import Provider
-from app.auth.provider_settings import AuthSettings
+from app.auth.settings import AuthSettings
+from app.core.errors import AppError
 
 CLOCK_SKEW = 30  # seconds
 MAX_TOKEN_LENGTH = 16 * 1024
@@ -24,6 +25,14 @@ ID_TOKEN_CLAIMS = {"at_hash", "c_hash", "nonce"}  # OpenID Connect Core 1.0 sect
 Timestamp = Annotated[int, Field(ge=0, lt=2**53)]
 
 log = get_logger("app.auth")
+
+
+class InvalidTokenError(AppError):
+    """The token is forged, expired or of another kind, or its user was deactivated."""
+
+    status_code, code = 401, "INVALID_TOKEN"
+    detail = "The token is not valid."
+    headers = challenge(error="invalid_token")
 
 
 class Claims(BaseModel):

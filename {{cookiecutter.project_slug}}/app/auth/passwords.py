@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import bcrypt
 
-from app.auth.errors import HashQueueFullError, WeakPasswordError
+from app.auth.errors import challenge
+from app.core.errors import AppError
 from app.core.settings import DISTRIBUTION
 
 THREADS = 2  # per process; more would take the CPU from other requests
@@ -19,6 +20,32 @@ MAX_BYTES = 72  # bcrypt ignores the rest
 MAX_LENGTH = 1024  # normalization takes quadratic time in the worst case
 
 T = TypeVar("T")
+
+
+class InvalidCredentialsError(AppError):
+    """The e-mail address or the password is wrong; the response does not say which."""
+
+    status_code, code = 401, "INVALID_CREDENTIALS"
+    detail = "The e-mail address or the password is incorrect."
+    headers = challenge()
+
+
+class WeakPasswordError(AppError):
+    """A field of the request body holds a password that cannot be accepted."""
+
+    status_code, code = 422, "VALIDATION_ERROR"
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"The password {reason}.")
+        error = {"loc": ["body", field], "type": "weak_password", "message": reason}
+        self.members = {"errors": [error]}
+
+
+class HashQueueFullError(AppError):
+    """Too many passwords are waiting to be hashed."""
+
+    status_code, code = 503, "SERVICE_UNAVAILABLE"
+    detail = "Too many logins at the same time. Try again later."
 
 
 class PasswordHasher:

@@ -12,7 +12,7 @@ from jwt import PyJWK, PyJWKSet, PyJWTError
 from pydantic import BaseModel
 from structlog import get_logger
 
-from app.auth.provider_settings import ProviderUrl
+from app.auth.settings import ProviderUrl
 from app.core.errors import AppError
 
 WELL_KNOWN = "/.well-known/openid-configuration"

@@ -8,11 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 from structlog import get_logger
 
-from app.auth.errors import InvalidCredentialsError, InvalidTokenError
 from app.auth.events import log_after_commit
-from app.auth.token_settings import AuthSettings
-from app.auth.tokens import Claims, TokenPair, TokenService, create_token_id, derive_successor
-from app.auth.users import User, UserSession, change_rows
+from app.auth.models import User, UserSession, change_rows
+from app.auth.passwords import InvalidCredentialsError
+from app.auth.settings import AuthSettings
+from app.auth.tokens import (
+    Claims,
+    InvalidTokenError,
+    TokenPair,
+    TokenService,
+    create_token_id,
+    derive_successor,
+)
 
 MAX_SESSION_LIFETIME = timedelta(days=30)
 # Built once, because every authenticated request executes it.

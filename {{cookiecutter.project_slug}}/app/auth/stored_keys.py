@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
-from app.auth.clients import ApiClient, ApiKey
+from app.auth.models import ApiClient, ApiKey
 from app.core.errors import NotFoundError
 from app.db.session import SessionDep
 

@@ -13,8 +13,9 @@ from fastapi import Depends, Request
 from limits import RateLimitItemPerMinute
 from structlog import get_logger
 
-from app.auth.errors import InvalidCredentialsError, InvalidTokenError
-from app.auth.token_settings import AuthSettings
+from app.auth.passwords import InvalidCredentialsError
+from app.auth.settings import AuthSettings
+from app.auth.tokens import InvalidTokenError
 from app.core.errors import BusinessRuleError
 from app.core.rate_limit import (
     RateLimitedError,

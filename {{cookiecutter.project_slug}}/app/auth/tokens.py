@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from jwt.algorithms import RSAAlgorithm
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.auth.errors import InvalidTokenError
-from app.auth.token_settings import AuthSettings
-from app.auth.users import UserSession
+from app.auth.errors import challenge
+from app.auth.models import UserSession
+from app.auth.settings import AuthSettings
+from app.core.errors import AppError
 from app.core.settings import DISTRIBUTION
 
 TokenType = Literal["access", "refresh"]
@@ -30,6 +31,14 @@ PARSER_ERRORS = (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError,
 
 Timestamp = Annotated[int, Field(ge=0, lt=2**53)]
 Id = Annotated[uuid.UUID, Field(strict=False)]
+
+
+class InvalidTokenError(AppError):
+    """The token is forged, expired or of another type, or its user or session is not valid."""
+
+    status_code, code = 401, "INVALID_TOKEN"
+    detail = "The token is not valid."
+    headers = challenge(error="invalid_token")
 
 
 class Claims(BaseModel):

@@ -16,12 +16,11 @@ from app.cli import (
     keys,
     # {% endif %}
     openapi,
-    # {% if cookiecutter.auth == "oauth2" and cookiecutter.database != "none" %}
-    provider_users,
-    # {% endif %}
     serve,
     # {% if cookiecutter.auth == "jwt" %}
     sessions,
+    users,
+    # {% elif cookiecutter.auth == "oauth2" and cookiecutter.database != "none" %}
     users,
     # {% endif %}
 )
@@ -48,7 +47,7 @@ main.add_command(users.users)
 main.add_command(sessions.user_sessions)
 main.add_command(keys.keys)
 # {% elif cookiecutter.auth == "oauth2" and cookiecutter.database != "none" %}
-main.add_command(provider_users.users)
+main.add_command(users.users)
 # {% elif cookiecutter.auth == "api_key" %}
 main.add_command(api_keys.api_keys)
 # {% endif %}

@@ -13,7 +13,7 @@ from app.cli.common import prepare
 from structlog import get_logger
 
 from app.auth.api_keys import SCOPES, digest_key, generate_key
-from app.auth.clients import ApiKey
+from app.auth.models import ApiKey
 from app.auth.stored_keys import KeyService
 from app.cli.common import prepare
 from app.cli.database import run_in_session

@@ -5,9 +5,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
 from app.auth.events import log_after_commit
+from app.auth.models import UserSession
 from app.auth.schemas import normalize_email
 from app.auth.sessions import end_sessions
-from app.auth.users import UserSession
 from app.cli.common import prepare
 from app.cli.database import run_in_session
 from app.cli.users import find_user

@@ -8,12 +8,8 @@ from app.db import types
 revision = "create_items"
 # {% if cookiecutter.auth == "none" %}
 down_revision = None
-# {% elif cookiecutter.auth == "jwt" %}
-down_revision = "create_users"
-# {% elif cookiecutter.auth == "oauth2" %}
-down_revision = "create_provider_users"
 # {% else %}
-down_revision = "create_api_clients"
+down_revision = "create_{{ cookiecutter.__owners }}"
 # {% endif %}
 
 

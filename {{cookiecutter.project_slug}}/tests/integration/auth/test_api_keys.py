@@ -6,7 +6,8 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 
-from app.auth.api_keys import HEADER, INVALID_KEYS, generate_key
+from app.auth.api_keys import HEADER, generate_key
+from app.auth.dependencies import INVALID_KEYS
 from tests.clients import MakeApp, MakeSettings, connect, open_client, run
 from tests.keys import ME, add_route, create_key, replace_secret, sign_in
 from tests.logs import LogLines

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import func, select
 
-from app.auth.users import User
+from app.auth.models import User
 from tests.clients import MakeApp, connect_user
 from tests.logs import LogLines
 from tests.problems import check_problem

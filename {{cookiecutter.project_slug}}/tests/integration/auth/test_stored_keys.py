@@ -9,8 +9,9 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import event, select, update
 
-from app.auth.api_keys import HEADER, CurrentUser
-from app.auth.clients import ApiClient, ApiKey
+from app.auth import CurrentUser
+from app.auth.api_keys import HEADER
+from app.auth.models import ApiClient, ApiKey
 from app.auth.stored_keys import KeyService
 from tests.clients import MakeApp, connect_user
 from tests.keys import ME, add_route

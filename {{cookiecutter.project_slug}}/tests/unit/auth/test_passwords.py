@@ -8,8 +8,14 @@ from typing import Any
 import bcrypt
 import pytest
 
-from app.auth.errors import HashQueueFullError, WeakPasswordError
-from app.auth.passwords import MAX_QUEUE, THREADS, PasswordHasher, require_strong
+from app.auth.passwords import (
+    MAX_QUEUE,
+    THREADS,
+    HashQueueFullError,
+    PasswordHasher,
+    WeakPasswordError,
+    require_strong,
+)
 from app.core.settings import DISTRIBUTION
 from tests.users import COST, PASSWORD, PASSWORD_HASH
 

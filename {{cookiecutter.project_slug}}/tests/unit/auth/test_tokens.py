@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.auth.errors import InvalidTokenError
 from app.auth.keys import parse_private_key
-from app.auth.tokens import TokenPair, TokenService, create_token_id
-from app.auth.users import UserSession
+from app.auth.models import UserSession
+from app.auth.tokens import InvalidTokenError, TokenPair, TokenService, create_token_id
 from app.core.settings import DISTRIBUTION
 from tests.users import forge, make_pem, make_public_pem, read_part
 

@@ -5,7 +5,7 @@ from alembic import op
 
 from app.db import types
 
-revision = "create_provider_users"
+revision = "create_users"
 down_revision = None
 
 

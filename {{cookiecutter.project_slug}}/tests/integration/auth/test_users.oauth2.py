@@ -8,7 +8,8 @@ from httpx2 import AsyncClient
 from sqlalchemy import select, update
 
 from app.auth.access_tokens import Claims
-from app.auth.provider_users import User, create_user, get_user
+from app.auth.models import User
+from app.auth.users import create_user, get_user
 from tests.problems import check_problem
 from tests.provider import EMAIL, bearer, get_provider
 

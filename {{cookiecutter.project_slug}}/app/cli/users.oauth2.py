@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
-from app.auth.provider_users import User, find_user
+from app.auth.models import User
+from app.auth.users import find_user
 from app.cli.common import prepare
 from app.cli.database import run_in_session
 

@@ -8,10 +8,10 @@ from starlette.requests import ClientDisconnect
 from structlog import get_logger
 from structlog.contextvars import bind_contextvars
 
-from app.auth.accounts import UserService
 from app.auth.errors import InsufficientScopeError, InvalidRequestError, NotAuthenticatedError
+from app.auth.models import User, UserSession
 from app.auth.sessions import SessionService
-from app.auth.users import User, UserSession
+from app.auth.users import UserService
 from app.core.health import API_PREFIX
 from app.db.session import SessionDep
 

@@ -18,8 +18,8 @@ from app.auth.dependencies import (
     forbid_storing,
     require_superuser,
 )
-from app.auth.errors import SignUpClosedError
 from app.auth.events import log_after_commit
+from app.auth.models import User
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import (
     Email,
@@ -29,11 +29,10 @@ from app.auth.schemas import (
     UserRead,
     UserUpdate,
 )
+from app.auth.settings import AuthSettings
 from app.auth.throttle import LoginThrottleDep
-from app.auth.token_settings import AuthSettings
 from app.auth.tokens import TokenPair, TokenService
-from app.auth.users import User
-from app.core.errors import problems
+from app.core.errors import AppError, problems
 from app.core.health import API_PREFIX
 from app.core.rate_limit import open_rate_limiter
 from app.db.pagination import Page, PageQuery, Rows, paginate
@@ -51,6 +50,13 @@ auth = APIRouter(
     max_body_size=16 * 1024,  # a form takes more time to parse than JSON
 )
 users = APIRouter(tags=["users"], dependencies=[Depends(require_superuser)])
+
+
+class SignUpClosedError(AppError):
+    """Only the operator may create users."""
+
+    status_code, code = 403, "SIGN_UP_CLOSED"
+    detail = "Sign-up is disabled. Ask the operator for an account."
 
 
 @auth.post(

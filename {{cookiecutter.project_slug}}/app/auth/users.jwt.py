@@ -6,12 +6,11 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
-from app.auth.errors import InvalidCredentialsError
 from app.auth.events import log_after_commit
-from app.auth.passwords import PasswordHasher, require_strong
+from app.auth.models import User, change_rows
+from app.auth.passwords import InvalidCredentialsError, PasswordHasher, require_strong
 from app.auth.schemas import UserUpdate
-from app.auth.token_settings import AuthSettings
-from app.auth.users import User, change_rows
+from app.auth.settings import AuthSettings
 from app.core.errors import BusinessRuleError, ConflictError
 
 log = get_logger("app.auth")

@@ -8,13 +8,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
-from app.auth.accounts import UserService
 from app.auth.events import log_after_commit
+from app.auth.models import User, UserSession
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import normalize_email
 from app.auth.sessions import end_sessions
-from app.auth.token_settings import AuthSettings
-from app.auth.users import User, UserSession
+from app.auth.settings import AuthSettings
+from app.auth.users import UserService
 from app.cli.common import prepare
 from app.cli.database import run_in_session
 

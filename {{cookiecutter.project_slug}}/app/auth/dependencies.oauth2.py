@@ -1,10 +1,8 @@
 """Authentication of requests by an access token of the OpenID provider (RFC 6750)."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import Depends, Request
 from fastapi.security import OpenIdConnect, SecurityScopes
 from fastapi.security.utils import get_authorization_scheme_param
 from structlog import get_logger
@@ -12,13 +10,11 @@ from structlog.contextvars import bind_contextvars
 
 from app.auth.access_tokens import Claims, read_token
 from app.auth.errors import InsufficientScopeError, InvalidRequestError, NotAuthenticatedError
-from app.auth.provider import Metadata, Provider
 # {% if cookiecutter.database != "none" %}
-from app.auth.provider_users import User, get_user
+from app.auth.models import User
+from app.auth.users import get_user
 # {% endif %}
-from app.core.errors import problems
-from app.core.health import API_PREFIX, add_readiness_check
-from app.core.rate_limit import open_rate_limiter
+from app.core.health import API_PREFIX
 # {% if cookiecutter.database != "none" %}
 from app.db.session import SessionDep
 # {% endif %}
@@ -28,27 +24,6 @@ LOGIN_PATH = f"{API_PREFIX}/auth/openid-configuration"
 log = get_logger("app.auth")
 # Relative to the documentation pages, which a proxy may serve under a path prefix.
 header = OpenIdConnect(openIdConnectUrl=LOGIN_PATH.removeprefix("/"), auto_error=False)
-
-
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-    """Open what requests share. The service is ready as soon as the provider's keys are known."""
-    app.state.provider = Provider(app.state.settings.oidc_issuer)
-    add_readiness_check(app, "oidc_provider", app.state.provider.get_metadata)
-    async with open_rate_limiter(app):
-        yield
-
-
-router = APIRouter(tags=["auth"], lifespan=lifespan)
-
-
-@router.get(LOGIN_PATH, responses=problems(503))
-async def read_login_metadata(request: Request) -> Metadata:
-    """Return where clients log users in, by authorization code with PKCE, and with which scopes."""
-    metadata: Metadata = await request.app.state.provider.get_metadata()
-    scopes = request.app.state.settings.oidc_docs_scopes
-    login = {"grant_types_supported": ["authorization_code"], "scopes_supported": scopes}
-    return metadata.model_copy(update=login)
 
 
 async def get_claims(

@@ -1,30 +1,14 @@
-"""Users of the OpenID provider who have used the service."""
+"""Users of the OpenID provider, who are created when they first use the service."""
 
-from sqlalchemy import Index, String, bindparam, insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 from structlog import get_logger
 
-from app.auth.access_tokens import Claims
-from app.auth.errors import InvalidTokenError
-from app.db.base import Record
+from app.auth.access_tokens import Claims, InvalidTokenError
+from app.auth.models import User
 
 log = get_logger("app.auth")
-
-
-class User(Record):
-    """A user, identified by issuer and subject: e-mail addresses change their owners."""
-
-    __tablename__ = "users"
-
-    issuer: Mapped[str] = mapped_column(String(255))
-    subject: Mapped[str] = mapped_column(String(255))
-    is_active: Mapped[bool] = mapped_column(default=True)
-
-
-Index("ix_users_issuer", User.issuer, User.subject, unique=True)
-
 # Built once: every request runs it.
 FIND_USER = select(User).where(
     User.issuer == bindparam("issuer"), User.subject == bindparam("subject")
