@@ -52,7 +52,7 @@ async def explain_page(engine: AsyncEngine, query: ItemQuery) -> tuple[uuid.UUID
 
     async with AsyncSession(engine) as session:
         event.listen(engine.sync_engine, "before_cursor_execute", record)
-        page = await ItemService(session).list(query)
+        page = await ItemService(session).list_page(query)
         event.remove(engine.sync_engine, "before_cursor_execute", record)
         ((statement, parameters),) = [one for one in executed if "LIMIT" in one[0]]
         explain = EXPLAIN.get(engine.dialect.name, "EXPLAIN")

@@ -32,7 +32,9 @@ Use = Callable[..., dict[str, Any]]
 def use(install: Install) -> Use:
     """Run a function of `tools_app.py` in the project's environment, with further packages."""
 
-    def call(function: str, *packages: str, database: str = "none") -> dict[str, Any]:
+    def call(
+        function: str, *packages: str, database: str = "none", **variables: str
+    ) -> dict[str, Any]:
         project, scripts, _ = install(database=database, structure="flat", auth="none")
         extra = [part for package in ("httpx2", *packages) for part in ("--with", package)]
         with tempfile.TemporaryDirectory() as folder:
@@ -42,6 +44,7 @@ def use(install: Install) -> Use:
                 cwd=Path(folder),
                 UV_PROJECT_ENVIRONMENT=str(scripts.parent),
                 PYTHONPATH=str(project),
+                **variables,
             )
         lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
         result: dict[str, Any] = next(line for line in lines if "event" not in line)
@@ -158,6 +161,14 @@ def test_websocket_with_allowed_host_is_accepted_with_request_id(
 
     assert headers["status"] == "101"
     assert len(headers["x-request-id"]) == 36
+
+
+def test_websocket_delivers_every_message(websocket_service: Service, use: Use) -> None:
+    url = f"ws://127.0.0.1:{websocket_service.port}/echo"
+
+    result = use("talk", "websockets", URL=url)
+
+    assert result == {"answers": ["one", "two", "closed 1000"], "log": []}
 
 
 def test_websocket_with_unknown_host_is_refused(websocket_service: Service) -> None:

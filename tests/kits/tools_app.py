@@ -228,9 +228,27 @@ def build_with_websocket() -> FastAPI:
     @app.websocket("/echo")
     async def echo(websocket: WebSocket) -> None:
         await websocket.accept()
+        while (text := await websocket.receive_text()) != "end":
+            await websocket.send_text(text)
         await websocket.close()
 
     return app
+
+
+def talk() -> dict[str, Any]:
+    """Send messages to the WebSocket at URL, and return what comes back."""
+    from websockets.exceptions import ConnectionClosed
+    from websockets.sync.client import connect
+
+    answers: list[str | bytes] = []
+    with connect(os.environ["URL"]) as websocket:
+        try:
+            for text in ("one", "two", "end"):
+                websocket.send(text)
+                answers.append(websocket.recv(timeout=5))
+        except ConnectionClosed as error:
+            answers.append(f"closed {error.rcvd.code if error.rcvd else None}")
+    return {"answers": answers}
 
 
 def serve_websocket() -> None:

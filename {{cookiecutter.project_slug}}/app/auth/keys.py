@@ -117,8 +117,9 @@ def get_signing_key(configured: rsa.RSAPrivateKey | None) -> rsa.RSAPrivateKey:
     if configured:
         return configured
     get_logger("app.auth").warning("no_private_key", using=str(LOCAL_KEY))
-    with suppress(FileExistsError):
-        create_private_key(LOCAL_KEY)
+    if not LOCAL_KEY.exists():
+        with suppress(FileExistsError):  # another process was faster
+            create_private_key(LOCAL_KEY)
     return read_private_key(LOCAL_KEY)
 
 

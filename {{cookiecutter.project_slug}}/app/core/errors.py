@@ -33,8 +33,13 @@ class AppError(Exception):
 
     status_code: int
     code: str
+    detail = ""
     headers: Mapping[str, str] | None = None
     members: Mapping[str, object] = {}  # additional members of the problem document
+
+    def __init__(self, detail: str = "") -> None:
+        """Create the error, with the detail of its class unless another is given."""
+        super().__init__(detail or self.detail)
 
 
 class BusinessRuleError(AppError):

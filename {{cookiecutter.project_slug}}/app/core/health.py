@@ -66,7 +66,7 @@ async def get_readiness(request: Request) -> Health:
         *(asyncio.wait_for(check(), CHECK_TIMEOUT_SECONDS) for check in checks.values()),
         return_exceptions=True,
     )
-    failures = {k: v for k, v in zip(checks, results, strict=True) if isinstance(v, Exception)}
+    failures = {k: v for k, v in zip(checks, results, strict=True) if isinstance(v, BaseException)}
     for name, error in failures.items():
         log.warning("not_ready", check=name, error=type(error).__name__)
     report = {name: "fail" if name in failures else "ok" for name in checks}

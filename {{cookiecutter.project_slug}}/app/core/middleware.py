@@ -161,7 +161,8 @@ class ResponseSender:
         if message["type"].endswith(("response.start", ".accept")):
             await self.start(message)
         elif not self.ended:
-            self.ended = 0.0 if message.get("more_body") else perf_counter()
+            if message["type"].endswith("response.body") and not message.get("more_body"):
+                self.ended = perf_counter()
             await self.send(message)
         elif message.get("more_body"):
             raise ClientDisconnect  # the response to a HEAD request is complete

@@ -10,7 +10,7 @@ from sqlalchemy import ExceptionContext, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, StaticPool
 from structlog import get_logger
 
 # {% if cookiecutter.database == "postgresql" %}
@@ -26,6 +26,7 @@ POOL_TIMEOUT_SECONDS = 5
 POOL_RECYCLE_SECONDS = 3600  # below the idle timeouts of servers and firewalls
 STARTUP_TIMEOUT_SECONDS = 10
 IDLE_SECONDS = 1.0
+PROBE_CONNECTIONS = 2
 # {% if cookiecutter.database == "postgresql" %}
 BACKENDS = {"postgresql": postgresql, "sqlite": sqlite}
 # {% elif cookiecutter.database == "mysql" %}
@@ -54,6 +55,14 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
     event.listen(engine.sync_engine, "checkin", remember_return)
     event.listen(engine.sync_engine, "checkout", partial(ping_idle_connection, engine.dialect))
     return engine
+
+
+def create_probe_engine(engine: AsyncEngine, settings: DatabaseSettings) -> AsyncEngine:
+    """Return an engine for readiness checks, which must not fail when the pool is busy."""
+    if isinstance(engine.pool, StaticPool | NullPool):
+        return engine
+    pool = {"database_pool_size": PROBE_CONNECTIONS, "database_max_overflow": 0}
+    return create_engine(settings.model_copy(update=pool))
 
 
 def connect(

@@ -12,8 +12,13 @@ from sqlalchemy.orm import Session
 from structlog import get_logger
 
 from app.core.health import add_readiness_check
-from app.db.engine import check_connection, create_engine, wait_for_database
-from app.db.schema import SchemaError, check_schema, update_schema
+from app.db.engine import (
+    check_connection,
+    create_engine,
+    create_probe_engine,
+    wait_for_database,
+)
+from app.db.schema import SchemaError, check_schema, update_schema, upgrade
 from app.db.settings import DatabaseSettings
 
 SAFE_METHODS = {"GET", "HEAD"}
@@ -33,7 +38,9 @@ async def open_database(app: FastAPI, settings: DatabaseSettings) -> AsyncGenera
     try:
         await wait_for_database(engine)
         if settings.update_schema_on_startup:
-            await update_schema(settings)
+            # Another engine would be another database in memory.
+            is_in_memory = isinstance(engine.pool, StaticPool)
+            await (upgrade(engine) if is_in_memory else update_schema(settings))
         elif settings.is_deployed:
             await report_schema(engine)
         app.state.engine = engine
@@ -60,14 +67,6 @@ async def report_schema(engine: AsyncEngine) -> None:
         await check_schema(engine)
     except SchemaError as error:
         get_logger("app.db").error("schema_outdated", reason=str(error))
-
-
-def create_probe_engine(engine: AsyncEngine, settings: DatabaseSettings) -> AsyncEngine:
-    """Return an engine for readiness checks, which must not fail when the pool is busy."""
-    if isinstance(engine.pool, StaticPool):
-        return engine  # another connection would be another database in memory
-    pool = {"database_pool_size": 1, "database_max_overflow": 1}
-    return create_engine(settings.model_copy(update=pool))
 
 
 class ReadSession(Session):

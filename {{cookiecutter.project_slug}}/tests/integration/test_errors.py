@@ -7,7 +7,9 @@ import pytest
 from fastapi import FastAPI, HTTPException
 from httpx2 import AsyncClient
 
-from tests.clients import MakeApp, connect
+from app.main import create_app
+from app.settings import Settings
+from tests.clients import connect
 from tests.logs import LogLines
 from tests.problems import check_problem
 from tests.routes import router
@@ -18,8 +20,8 @@ TOO_LONG = 1_048_577
 
 
 @pytest.fixture
-def app(make_app: MakeApp) -> FastAPI:
-    app = make_app()
+def app(settings: Settings) -> FastAPI:
+    app = create_app(settings)
     app.include_router(router)
     return app
 
@@ -102,8 +104,8 @@ class TestException:
         assert [line["request_id"] for line in crash] == [response.headers["x-request-id"]]
         assert json.dumps(crash).count("Traceback") == 1
 
-    async def test_crash_with_debug_returns_traceback(self, make_app: MakeApp) -> None:
-        app = make_app(environment="local", debug=True)
+    async def test_crash_with_debug_returns_traceback(self, settings: Settings) -> None:
+        app = create_app(settings.model_copy(update={"debug": True}))
         app.include_router(router)
 
         async with connect(app) as client:

@@ -19,8 +19,15 @@ async def fail() -> None:
     raise ConnectionError("canary.internal:5432 refused")
 
 
+async def cancel() -> None:
+    raise asyncio.CancelledError
+
+
 async def hang() -> None:
     await asyncio.sleep(60)
+
+
+CHECKS = {"good": succeed, "bad": fail, "cancelled": cancel, "slow": hang}
 
 
 class TestHealth:
@@ -49,7 +56,7 @@ class TestReady:
         self, app: FastAPI, log_lines: LogLines, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", 0.1)
-        for name, check in {"good": succeed, "bad": fail, "slow": hang}.items():
+        for name, check in CHECKS.items():
             add_readiness_check(app, name, check)
 
         async with connect(app) as client:
@@ -57,7 +64,8 @@ class TestReady:
 
         assert (response.status_code, response.json()["code"]) == (503, "NOT_READY")
         checks = response.json()["checks"]
-        assert checks == checks | {"good": "ok", "bad": "fail", "slow": "fail"}
+        expected = {"good": "ok", "bad": "fail", "cancelled": "fail", "slow": "fail"}
+        assert checks == checks | expected
         assert response.headers["retry-after"].isdigit()
         assert "canary" not in response.text
         failed = {line["check"] for line in log_lines() if line["event"] == "not_ready"}

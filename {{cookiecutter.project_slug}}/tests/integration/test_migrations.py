@@ -144,6 +144,12 @@ class TestStartup:
         async with app.router.lifespan_context(app):
             assert (VERSIONS.name in await list_tables(engine)) == updates
 
+    async def test_startup_updates_a_database_in_memory(self, make_app: MakeApp) -> None:
+        app = make_app(database_url="sqlite://", update_schema_on_startup=True)
+
+        async with app.router.lifespan_context(app):
+            await check_schema(app.state.engine)
+
     async def test_missing_migrations_name_the_command(self, engine: AsyncEngine) -> None:
         with pytest.raises(SchemaError, match="Run: uv run manage migrate"):
             await check_schema(engine)

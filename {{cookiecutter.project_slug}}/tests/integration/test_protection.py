@@ -68,7 +68,8 @@ async def check_protection(app: FastAPI, client: AsyncClient, **options: Any) ->
     for method, path in protected:
         url = re.sub("{.*?}", str(uuid.uuid4()), path)
         response = await client.request(method, url, **options)
-        check_problem(response, 401, "NOT_AUTHENTICATED")
+        problem = check_problem(response, 401, "NOT_AUTHENTICATED")
+        assert problem.detail == "Authentication required."
         assert re.fullmatch('[A-Za-z]+ realm="api"', response.headers["www-authenticate"])
 
 

@@ -74,7 +74,8 @@ class TestLogin:
         responses += [await log_in(client), await log_in(client, EMAIL, WRONG)]
 
         for response in responses:
-            check_problem(response, 401, "INVALID_CREDENTIALS")
+            problem = check_problem(response, 401, "INVALID_CREDENTIALS")
+            assert problem.detail == "The e-mail address or the password is incorrect."
             assert strip_varying(response) == strip_varying(responses[0])
         assert costs == [b"$2b$04$"] * len(responses)  # each failure takes the same time
         events = [line["event"] for line in log_lines()]
