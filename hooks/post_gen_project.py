@@ -24,11 +24,25 @@ VERCEL = DEPLOYMENT == "vercel"
 SERVED = DEPLOYMENT not in ("none", "vercel")
 DOCKER = KUBERNETES or DEPLOYMENT == "docker"
 
-CHOICES = {"jwt", "oauth2", "api_key"}
+# The choices that names of files may contain.
+CHOICES = {
+    "api_key",
+    "jwt",
+    "migrations",
+    "mysql",
+    "no_migrations",
+    "none",
+    "oauth2",
+    "postgresql",
+    "sqlite",
+}
 
 KEEP_IF = {
     "app/api": MODULAR,
-    "app/api.py": not MODULAR,
+    "app/api/__init__.py": SQL,
+    "app/api/__init__.none.py": not SQL,
+    "app/api.py": not MODULAR and SQL,
+    "app/api.none.py": not MODULAR and not SQL,
     "app/api/items.py": SQL,
     "app/api/quotes.py": not SQL,
     "app/services": MODULAR,
@@ -71,17 +85,22 @@ KEEP_IF = {
     "app/auth/users.jwt.py": JWT,
     "app/auth/users.oauth2.py": OAUTH2 and SQL,
     "app/core/checks.py": SERVED,
+    "app/core/docs.py": not OAUTH2,
+    "app/core/docs.oauth2.py": OAUTH2,
     "app/core/rate_limit.py": AUTH != "none",
     "app/core/telemetry.py": SERVED,
     "app/cli/uvicorn_server.py": SERVED,
     "app/db": SQL,
-    "app/cli/api_keys.py": API_KEY,
+    "app/cli/api_keys.py": API_KEY and SQL,
+    "app/cli/api_keys.none.py": API_KEY and not SQL,
     "app/cli/check.py": SERVED,
     "app/cli/database.py": SQL,
     "app/cli/keys.py": JWT,
     "app/cli/sessions.py": JWT,
     "app/cli/users.jwt.py": JWT,
     "app/cli/users.oauth2.py": OAUTH2 and SQL,
+    "docs/adding-a-resource.md": SQL,
+    "docs/adding-a-resource.none.md": not SQL,
     "docs/api-keys.md": API_KEY,
     "docs/authentication.md": JWT,
     "docs/common-errors/access-tokens.md": OAUTH2,
@@ -96,7 +115,10 @@ KEEP_IF = {
     "docs/mysql.md": DATABASE == "mysql",
     "docs/postgresql.md": DATABASE == "postgresql",
     "docs/sqlite.md": DATABASE == "sqlite",
-    "app/db/checks.py": SQL and SERVED,
+    "app/db/schema.migrations.py": ALEMBIC,
+    "app/db/schema.no_migrations.py": SQL and not ALEMBIC,
+    "app/db/checks.py": SERVER and SERVED,
+    "app/db/checks.sqlite.py": DATABASE == "sqlite" and SERVED,
     "docs/openid-connect.md": OAUTH2,
     "provider": OAUTH2,
     "app/db/postgresql.py": DATABASE == "postgresql",
@@ -134,8 +156,8 @@ KEEP_IF = {
     "tests/databases.py": SQL,
     "tests/parcels.py": SQL,
     "tests/with_database.py": SERVER,
-    "tests/postgresql_server.py": DATABASE == "postgresql",
-    "tests/mysql_server.py": DATABASE == "mysql",
+    "tests/database_server.postgresql.py": DATABASE == "postgresql",
+    "tests/database_server.mysql.py": DATABASE == "mysql",
     "tests/keys.py": API_KEY,
     "tests/provider.py": OAUTH2,
     "tests/users.py": JWT,
@@ -232,10 +254,10 @@ def remove(path):
 
 
 for path, keep in KEEP_IF.items():
-    if not os.path.exists(path):
-        continue  # its folder is deleted
-    if not keep:
+    # A folder may already be deleted, with its files.
+    if not keep and os.path.exists(path):
         remove(path)
-    elif final_name(path) != path:
+for path in filter(os.path.exists, KEEP_IF):
+    if final_name(path) != path:
         os.rename(path, final_name(path))
 print(NEXT_STEPS)

@@ -171,8 +171,8 @@ def checked(answers: Answers) -> dict[str, str]:
     return dict(answers)
 
 
-def keep_if(context: Mapping[str, Any]) -> dict[str, bool]:
-    """Return the rows of the hook's KEEP_IF as these answers decide them."""
+def hook_constants(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the constants of the hook, such as KEEP_IF, as these answers decide them."""
     environment = StrictEnvironment(context=context, **context["_jinja2_env_vars"])
     rendered = environment.from_string(_hook("post_gen_project")).render(cookiecutter=context)
     wanted = [
@@ -182,12 +182,13 @@ def keep_if(context: Mapping[str, Any]) -> dict[str, bool]:
     ]
     scope: dict[str, Any] = {}
     exec(compile(ast.Module(wanted, []), "KEEP_IF", "exec"), scope)  # noqa: S102 our own hook
-    return scope["KEEP_IF"]
+    return scope
 
 
 def expected_files(context: Mapping[str, Any]) -> set[str]:
-    """Return the paths that a project of these answers holds, from the tree and KEEP_IF."""
-    dropped = [path for path, keep in keep_if(context).items() if not keep]
+    """Return the paths that a project of these answers holds, from the tree and the hook."""
+    constants = hook_constants(context)
+    dropped = [path for path, keep in constants["KEEP_IF"].items() if not keep]
     files = {
         path.relative_to(TREE).as_posix()
         for path in TREE.rglob("*")
@@ -196,7 +197,8 @@ def expected_files(context: Mapping[str, Any]) -> set[str]:
     kept = {
         file for file in files if not any(file == d or file.startswith(f"{d}/") for d in dropped)
     }
-    return {re.sub(rf"\.({'|'.join(CHOICES['auth'])})(\.\w+)$", r"\2", file) for file in kept}
+    choice = re.compile(rf"\.({'|'.join(constants['CHOICES'])})(?=\.\w+$)")
+    return {choice.sub("", file) for file in kept}
 
 
 @dataclass(frozen=True)

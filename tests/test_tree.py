@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from template import CHOICES, ROOT, TREE, Bake, answers_with, default_answers, keep_if, run
+from template import CHOICES, ROOT, TREE, Bake, answers_with, default_answers, hook_constants, run
 
 TRACES = tomllib.loads((ROOT / "tests" / "traces.toml").read_text())
 
@@ -34,7 +34,7 @@ def test_conditionals_are_one_level_deep() -> None:
 
 
 def test_every_path_of_keep_if_exists(bake: Bake) -> None:
-    rows = keep_if(bake(**default_answers()).context)
+    rows = hook_constants(bake(**default_answers()).context)["KEEP_IF"]
 
     assert rows
     for path in rows:

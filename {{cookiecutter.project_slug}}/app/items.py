@@ -53,7 +53,7 @@ class ItemService:
     owner_id: uuid.UUID
     # {% endif %}
 
-    async def list(self, query: ItemQuery) -> Rows[Item]:
+    async def list_page(self, query: ItemQuery) -> Rows[Item]:
         """Return a page of the items that match the filters.
 
         Raises:
@@ -187,7 +187,7 @@ async def list_items(items: ItemServiceDep, query: Annotated[ItemQuery, Query()]
 
     To get the next page, repeat the request with `next` of this page as `after`.
     """
-    return await items.list(query)
+    return await items.list_page(query)
 
 
 @router.post("", response_model=ItemRead, status_code=201, responses=CONFLICT)

@@ -22,11 +22,7 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-# {% if cookiecutter.database == "mysql" %}
-from tests import mysql_server as server
-# {% else %}
-from tests import postgresql_server as server
-# {% endif %}
+from tests import database_server as server
 from tests.databases import execute, make_test_database, upgrade_schema
 
 START_SECONDS = 60

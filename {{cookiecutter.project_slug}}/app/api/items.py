@@ -47,7 +47,7 @@ async def list_items(items: ItemServiceDep, query: Annotated[ItemQuery, Query()]
 
     To get the next page, repeat the request with `next` of this page as `after`.
     """
-    return await items.list(query)
+    return await items.list_page(query)
 
 
 @router.post("", response_model=ItemRead, status_code=201, responses=CONFLICT)

@@ -50,7 +50,7 @@ class KeyService:
         keys = (ApiKey(*entry.split("/")) for entry in self.entries if f"/{key_id}/" in entry)
         return next((key for key in keys if key.last_day >= today), None)
 
-    def list(self) -> list[ApiKey]:
+    def list_all(self) -> list[ApiKey]:
         """Return every key."""
         return [ApiKey(*entry.split("/")) for entry in self.entries]
 

@@ -67,7 +67,7 @@ class KeyService:
             raise NotFoundError("API key not found.")
         key.revoked_at = key.revoked_at or datetime.now(UTC)
 
-    async def list(self) -> Sequence[ApiKey]:
+    async def list_all(self) -> Sequence[ApiKey]:
         """Return every key with its client, ordered by the client's name."""
         ordered = ALL_KEYS.order_by(ApiClient.name, ApiKey.created_at)
         return (await self.session.scalars(ordered)).all()

@@ -4,12 +4,6 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import click
-# {% if cookiecutter.database == "none" %}
-
-from app.auth.api_keys import SCOPES, digest_key, generate_key
-from app.auth.configured_keys import ApiKey, KeyService
-from app.cli.common import prepare
-# {% else %}
 from structlog import get_logger
 
 from app.auth.api_keys import SCOPES, digest_key, generate_key
@@ -22,7 +16,6 @@ from app.core.settings import DISTRIBUTION
 KEY_REFERENCE = re.compile("(?:" + DISTRIBUTION + "_)?([0-9a-f]{16})(?:_[0-9a-f]{72})?")
 
 log = get_logger("app.auth")
-# {% endif %}
 
 
 def parse_client_name(text: str) -> str:
@@ -65,28 +58,16 @@ def create(client: str, scopes: tuple[str, ...], days: int) -> None:
     digest = digest_key(text, settings)
     granted = "+".join(sorted(set(scopes)))
     expires_at = datetime.now(UTC) + timedelta(days=days)
-    # {% if cookiecutter.database == "none" %}
-    key = ApiKey(client, key_id, granted, expires_at.date().isoformat(), digest)
-    click.echo("API_KEYS=" + ",".join([*settings.api_keys, str(key)]))
-    # {% else %}
     key = ApiKey(key_id=key_id, digest=digest, scopes=granted, expires_at=expires_at)
     run_in_session(settings, lambda session: KeyService(session).add(client, key))
     log.warning("api_key_created", key_id=key_id, client=client)
-    # {% endif %}
     click.echo(text)
 
 
-# {% if cookiecutter.database == "none" %}
-@api_keys.command("list")
-def list_configured() -> None:
-    """List the API keys, without their secrets."""
-    for key in KeyService(prepare().api_keys).list():
-        click.echo(f"{key.key_id}  {key.client_name}  {key.scopes}  expires {key.last_day}")
-# {% else %}
 @api_keys.command("list")
 def list_stored() -> None:
     """List the API keys, without their secrets."""
-    for key in run_in_session(prepare(), lambda session: KeyService(session).list()):
+    for key in run_in_session(prepare(), lambda session: KeyService(session).list_all()):
         times = {
             "created": key.created_at,
             "used": key.last_used_at,
@@ -107,4 +88,3 @@ def revoke(key: str) -> None:
     key_id = match[1]
     run_in_session(prepare(), lambda session: KeyService(session).revoke(key_id))
     log.warning("api_key_revoked", key_id=key_id)
-# {% endif %}

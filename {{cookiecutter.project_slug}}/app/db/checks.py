@@ -2,22 +2,14 @@
 
 from collections.abc import AsyncIterator
 
-# {% if cookiecutter.database != "sqlite" %}
 from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
-# {% else %}
-from sqlalchemy.exc import DBAPIError
-# {% endif %}
 
 from app.core.checks import Finding
-from app.db.engine import create_engine
+from app.db.engine import PROBE_CONNECTIONS, create_engine
 from app.db.schema import SchemaError, check_schema
-# {% if cookiecutter.database != "sqlite" %}
 from app.db.settings import BACKEND, DatabaseSettings
-# {% else %}
-from app.db.settings import DatabaseSettings
-# {% endif %}
 # {% if cookiecutter.database == "postgresql" %}
 
 TLS_PARAMETER, VERIFIED = "sslmode", ("verify-ca", "verify-full")
@@ -29,20 +21,16 @@ TLS_PARAMETER, VERIFIED = "ssl-mode", ("verify_ca", "verify_identity")
 MAX_CONNECTIONS = "SELECT @@max_connections"
 IS_ADMINISTRATOR = "SELECT CURRENT_USER() LIKE 'root@%'"
 # {% endif %}
-# {% if cookiecutter.database != "sqlite" %}
 LOCAL_HOSTS = (None, "localhost", "127.0.0.1", "::1")
-# {% endif %}
 
 
 async def check_database(settings: DatabaseSettings) -> AsyncIterator[Finding]:
     """Report a database that does not respond or has an outdated schema."""
     engine = create_engine(settings)
     try:
-        # {% if cookiecutter.database != "sqlite" %}
         if settings.database.get_backend_name() == BACKEND:
             async for finding in check_server(engine, settings):
                 yield finding
-        # {% endif %}
         await check_schema(engine)
     except SchemaError as error:
         yield Finding("db.schema", "error", "The schema is outdated.", str(error))
@@ -52,7 +40,6 @@ async def check_database(settings: DatabaseSettings) -> AsyncIterator[Finding]:
         yield Finding("db.unavailable", "error", message, "Check DATABASE_URL and the server.")
     finally:
         await engine.dispose()
-# {% if cookiecutter.database != "sqlite" %}
 
 
 async def check_server(engine: AsyncEngine, settings: DatabaseSettings) -> AsyncIterator[Finding]:
@@ -68,7 +55,7 @@ async def check_server(engine: AsyncEngine, settings: DatabaseSettings) -> Async
         limit = (await connection.execute(text(MAX_CONNECTIONS))).scalar_one()
         is_administrator = (await connection.execute(text(IS_ADMINISTRATOR))).scalar_one()
     pool = settings.database_pool_size + settings.database_max_overflow
-    if (needed := pool * settings.workers) >= limit:
+    if (needed := (pool + PROBE_CONNECTIONS) * settings.workers) >= limit:
         yield Finding(
             "db.connections",
             "error",
@@ -88,4 +75,3 @@ def is_verified(url: URL) -> bool:
     """Return whether the server is local, or the connection verifies its certificate."""
     mode = str(url.query.get(TLS_PARAMETER, "")).lower()
     return url.host in LOCAL_HOSTS or mode in VERIFIED
-# {% endif %}

@@ -47,7 +47,7 @@ class ItemService:
     owner_id: uuid.UUID
     # {% endif %}
 
-    async def list(self, query: ItemQuery) -> Rows[Item]:
+    async def list_page(self, query: ItemQuery) -> Rows[Item]:
         """Return a page of the items that match the filters.
 
         Raises:

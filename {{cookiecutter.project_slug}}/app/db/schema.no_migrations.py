@@ -1,32 +1,13 @@
 """The database schema: checks it, and brings it up to date."""
 
-# {% if cookiecutter.__alembic == "yes" %}
-from functools import cache
-
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, column, inspect, select, table
-from sqlalchemy.ext.asyncio import AsyncEngine
-from structlog import get_logger
-
-from app.db.engine import create_engine
-# {% else %}
 from sqlalchemy import Connection, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.base import Base
 from app.db.engine import BACKENDS, create_engine
-# {% endif %}
 from app.db.settings import DatabaseSettings
 
-# {% if cookiecutter.__alembic == "yes" %}
-# Alembic's own table. Reading it through Alembic writes two log lines each time.
-VERSIONS = table("alembic_version", column("version_num"))
-OUTDATED = "migrations are missing. Run: uv run manage migrate"
-# {% else %}
 OUTDATED = "tables are missing. Run: uv run manage create-schema"
-# {% endif %}
 
 
 class SchemaError(Exception):
@@ -61,38 +42,6 @@ async def check_schema(engine: AsyncEngine) -> None:
             raise SchemaError(OUTDATED)
 
 
-# {% if cookiecutter.__alembic == "yes" %}
-def is_current(connection: Connection) -> bool:
-    """Return whether no migration is missing. An unknown one belongs to a newer version."""
-    if not inspect(connection).has_table(VERSIONS.name):
-        return False
-    scripts = load_scripts()
-    applied = set(connection.scalars(select(VERSIONS.c.version_num)))
-    unknown = applied - {script.revision for script in scripts.walk_revisions()}
-    if unknown:
-        get_logger("app.db").warning("schema_is_newer", revisions=sorted(unknown))
-    return bool(unknown) or applied == set(scripts.get_heads())
-
-
-def apply(connection: Connection) -> None:
-    """Run `alembic upgrade head` on this connection."""
-    config = create_config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-def create_config() -> Config:
-    """Return Alembic's configuration, which does not depend on pyproject.toml."""
-    config = Config()
-    config.set_main_option("script_location", "app:migrations")
-    return config
-
-
-@cache
-def load_scripts() -> ScriptDirectory:
-    """Return the migrations of this version of the code."""
-    return ScriptDirectory.from_config(create_config())
-# {% else %}
 def is_current(connection: Connection) -> bool:
     """Return whether every model has its table."""
     return set(inspect(connection).get_table_names()) >= set(Base.metadata.tables)
@@ -107,4 +56,3 @@ def apply(connection: Connection) -> None:
     with BACKENDS[connection.dialect.name].lock_schema(connection):
         Base.metadata.create_all(connection)
         connection.commit()
-# {% endif %}
