@@ -8,6 +8,7 @@ import functools
 import shutil
 from typing import Any
 
+import binaryornot.check
 import pytest
 from cookiecutter.environment import StrictEnvironment
 from selection import linted
@@ -29,6 +30,8 @@ def compile_once(environment: StrictEnvironment, *arguments: Any) -> Any:  # noq
 
 
 StrictEnvironment.compile = compile_once  # type: ignore[method-assign]
+# Cookiecutter asks for each file of each bake, which takes longer than to render it.
+binaryornot.check.is_binary_string = functools.cache(binaryornot.check.is_binary_string)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

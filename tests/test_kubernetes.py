@@ -32,7 +32,7 @@ ANSWERS = {
 }
 
 Resource = dict[str, Any]
-Render = Callable[..., list[Resource]]
+FolderOf = Callable[[str], Path]
 
 
 def write_secrets(project: Path) -> None:
@@ -51,10 +51,12 @@ def kustomize(folder: Path) -> str:
     return run("kubectl", "kustomize", str(folder), cwd=folder)
 
 
-@pytest.fixture(scope="module")
-def folders(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Copies of the projects, with secrets and an overlay that has every component."""
-    return {name: prepared(bake(**a), tmp_path_factory.mktemp(name)) for name, a in ANSWERS.items()}
+@pytest.fixture(scope="session")
+def folder_of(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> FolderOf:
+    """Copy a project once, with secrets and an overlay that has every component."""
+    return functools.cache(
+        lambda name: prepared(bake(**ANSWERS[name]), tmp_path_factory.mktemp(name))
+    )
 
 
 def prepared(project: Project, folder: Path) -> Path:
@@ -68,13 +70,14 @@ def prepared(project: Project, folder: Path) -> Path:
 
 
 @pytest.fixture(params=ANSWERS)
-def folder(folders: dict[str, Path], request: pytest.FixtureRequest) -> Path:
-    return folders[request.param]
+def folder(folder_of: FolderOf, request: pytest.FixtureRequest) -> Path:
+    return folder_of(request.param)
 
 
 def resources(project: Path, overlay: str = "production") -> dict[str, Resource]:
     """Return the rendered resources of an overlay by `Kind/name`, without the names' hashes."""
-    documents = yaml.safe_load_all(kustomize(project / "deploy/kubernetes/overlays" / overlay))
+    rendered = kustomize(project / "deploy/kubernetes/overlays" / overlay)
+    documents = yaml.load_all(rendered, yaml.CSafeLoader)
     return {
         f"{d['kind']}/{re.sub(r'-[a-z0-9]{10}$', '', d['metadata']['name'])}": d for d in documents
     }
@@ -92,22 +95,20 @@ def containers_of(deployment: Resource) -> list[Resource]:
 # --- Linters
 
 
-def rendered_files(folders: dict[str, Path], target: Path) -> list[Path]:
+def rendered_files(folder_of: FolderOf, target: Path) -> list[Path]:
     """Write every overlay of every project into one folder."""
     files = []
-    for name, project in folders.items():
+    for name in ANSWERS:
         for overlay in (*OVERLAYS, "everything"):
             file = target / f"{name}-{overlay}.yaml"
-            file.write_text(kustomize(project / "deploy/kubernetes/overlays" / overlay))
+            file.write_text(kustomize(folder_of(name) / "deploy/kubernetes/overlays" / overlay))
             files.append(file)
     return files
 
 
 @pytest.mark.slow
-def test_manifests_follow_the_schemas_of_kubernetes(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
-    files = rendered_files(folders, tmp_path)
+def test_manifests_follow_the_schemas_of_kubernetes(folder_of: FolderOf, tmp_path: Path) -> None:
+    files = rendered_files(folder_of, tmp_path)
     documents = sum(file.read_text().count("\nkind: ") for file in files)
 
     output = kubernetes_validate(*files)
@@ -121,8 +122,8 @@ def test_manifests_follow_the_schemas_of_kubernetes(
 
 
 @pytest.mark.slow
-def test_checkov_finds_nothing(folders: dict[str, Path], tmp_path: Path) -> None:
-    files = rendered_files(folders, tmp_path)
+def test_checkov_finds_nothing(folder_of: FolderOf, tmp_path: Path) -> None:
+    files = rendered_files(folder_of, tmp_path)
     bad = tmp_path / "bad.yaml"
     bad.write_text(files[0].read_text().replace("readOnlyRootFilesystem: true", "tty: false"))
 
