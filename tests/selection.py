@@ -17,7 +17,14 @@ import itertools
 from collections.abc import Iterator
 from functools import cache
 
-from template import Answers, code_of, code_options, combinations, default_answers
+from template import (
+    Answers,
+    code_of,
+    code_options,
+    combinations,
+    default_answers,
+    is_alone,
+)
 
 # These meet in modules that only they together decide.
 TOGETHER = {"auth", "database", "migrations"}
@@ -32,11 +39,6 @@ def interactions_of(answers: Answers) -> set[Interaction]:
     if options["migrations"] == "yes":
         found.add(frozenset(item for item in options.items() if item[0] in TOGETHER))
     return found
-
-
-def is_alone(name: str) -> bool:
-    """Return whether the combination varies an option that changes no code."""
-    return name.startswith("default-")
 
 
 @cache

@@ -92,13 +92,25 @@ def combinations() -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def picked_combinations() -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield different combinations until each choice has occurred."""
-    seen: set[tuple[str, str]] = set()
-    everything = list(combinations())
+    """Yield different combinations until each choice has occurred.
+
+    Unlike in `combinations`, the choices of ALONE change together with the others.
+    """
+    missing = {(key, choice) for key, choices in CHOICES.items() for choice in choices}
+    everything = list(itertools.takewhile(lambda found: not is_alone(found[0]), combinations()))
+    count = 0
     for name, answers in random.Random(1).sample(everything, len(everything)):  # noqa: S311 no secret
-        if not seen.issuperset(answers.items()):
-            seen |= answers.items()
-            yield name, answers
+        alone = {key: CHOICES[key][count % len(CHOICES[key])] for key in ALONE}
+        picked = answers | alone
+        if missing & picked.items():
+            missing -= picked.items()
+            count += 1
+            yield name, picked
+
+
+def is_alone(name: str) -> bool:
+    """Return whether the combination varies an option that changes no code."""
+    return name.startswith("default-")
 
 
 def code_options(answers: Answers) -> dict[str, str]:

@@ -52,10 +52,14 @@ def plan(project: Project) -> Plan:
     """
     is_tested = code_of(project.answers) in tested_codes()
     has_server = project.context["database"] in ("postgresql", "mysql")
-    is_default = project.answers == default_answers()
     is_small = project.context["database"] == project.context["auth"] == "none"
     uses_server = is_tested and has_server and project.answers["python_version"] == RUNNING_PYTHON
-    return Plan(is_tested, uses_server, is_default or (is_tested and is_small))
+    return Plan(is_tested, uses_server, is_default(project) or (is_tested and is_small))
+
+
+def is_default(project: Project) -> bool:
+    """Return whether this is the default project, with the Python that runs the tests."""
+    return project.answers == default_answers()
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Workshop:
             # This suite already uses every core.
             "PYTEST_XDIST_AUTO_NUM_WORKERS": "0",
         }
-        # PostgreSQL comes from the project's own development dependency.
+        # PostgreSQL comes from the project's own development dependency, see `own_checks`.
         if project.context["database"] == "mysql":
             server = database_server("mysql")
             variables["TEST_DATABASE_URL"] = f"{server}/test_{self.path.name}"
@@ -111,6 +115,10 @@ class Workshop:
             OpenAPI document, and the packages that the project installs.
         """
         variables = self.variables(project)
+        if project.context["database"] == "postgresql" and not is_default(project):
+            # The default project starts the server of its development dependency.
+            server = database_server("postgresql")
+            variables["TEST_DATABASE_URL"] = f"{server}/test_{self.path.name}"
         in_memory = {key: value for key, value in variables.items() if key != "TEST_DATABASE_URL"}
         copy = self.copy(project)
         commands = [("make", *targets)] if targets else self.commands(project)
