@@ -139,7 +139,7 @@ MUTATIONS = {
         "test_compose.py::test_every_service_is_hardened[modular-none-docker-none-migrations]",
     ),
     "a server is published": Mutation(
-        f"{TREE}/compose.yaml",
+        "templates/compose/redis.yaml",
         "    image: redis",
         '    ports: ["6379:6379"]\n    image: redis',
         "test_compose.py::test_only_the_service_is_published_and_on_loopback[modular-api_key-docker-none-migrations]",

@@ -34,8 +34,9 @@ with TestClient(app, base_url="http://localhost") as client:
     if os.path.exists(os.path.join(sys.argv[1], "app/admin.py")):
         client.get("/admin/item/list").raise_for_status()
     with client.websocket_connect("/api/v1/echo", headers={"host": "localhost"}) as socket:
-        socket.send_text("hello")
-        assert socket.receive_text() == "hello"
+        for text in ("hello", "again"):
+            socket.send_text(text)
+            assert socket.receive_text() == text
 """
 
 

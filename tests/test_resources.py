@@ -61,7 +61,7 @@ OWN_FEATURES = {
     r"    tag: TagName \| None = .*\n    search: [\s\S]*?    \)\n": "",
     r"\.options\(selectinload\(Item\.tags\)\)": "",
     r"        if query\.tag [\s\S]*?(?=        return await paginate)": "",
-    r'exclude=\{"tags"\}\), tags=make_tags\(data.tags, \[\]': "",
+    r'exclude=\{"tags"\}\), tags=create_tags\(data.tags, \[\]': "",
     r"            BusinessRuleError: The price would more than double\.\n": (
         "            ConflictError: An item has or had this SKU.\n"
     ),
@@ -70,12 +70,12 @@ OWN_FEATURES = {
         '        with unique("An item with this SKU exists or has existed."):\n'
         "            await self.session.flush()"
     ),
-    r"responses=RULE \|": "responses=CONFLICT |",
+    r"responses=PRICE_RULE \|": "responses=CONFLICT |",
     " A SKU can be used once, even if its item was deleted.": "",
     " The price may at most double in one update.": "",
     "SKU": "sku",
 }
-OWN_NAMES = {"Tag", "TagName", "TagNames", "make_tags", "RULE"}
+OWN_NAMES = {"Tag", "TagName", "TagNames", "create_tags", "PRICE_RULE"}
 OWN_NAMES |= {"MAX_PRICE_FACTOR", "check_price_increase"}
 
 

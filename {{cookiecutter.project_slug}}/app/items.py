@@ -95,7 +95,7 @@ class ItemService:
         Raises:
             ConflictError: An item has or had this SKU.
         """
-        item = Item(**data.model_dump(exclude={"tags"}), tags=make_tags(data.tags, []))
+        item = Item(**data.model_dump(exclude={"tags"}), tags=create_tags(data.tags, []))
         # {% if cookiecutter.auth != "none" %}
         item.owner_id = self.owner_id
         # {% endif %}
@@ -123,7 +123,7 @@ class ItemService:
         item = await self.get(item_id)
         check_price_increase(item.price, changes.get("price", item.price))
         if "tags" in changes:
-            changes["tags"] = make_tags(changes["tags"], item.tags)
+            changes["tags"] = create_tags(changes["tags"], item.tags)
         for name, value in changes.items():
             setattr(item, name, value)
         await self.session.flush()
@@ -139,7 +139,7 @@ class ItemService:
         item.is_active = False
 
 
-def make_tags(names: Iterable[str], present: Iterable[Tag]) -> list[Tag]:
+def create_tags(names: Iterable[str], present: Iterable[Tag]) -> list[Tag]:
     """Return a tag for each name in alphabetical order, reusing those that are present."""
     tags = {tag.name: tag for tag in present}
     return [tags.get(name) or Tag(name=name) for name in sorted(set(names))]
@@ -158,7 +158,7 @@ def check_price_increase(old: Decimal, new: Decimal) -> None:
 ItemId = Annotated[uuid.UUID, Path(description="Id of the item.")]
 CONFLICT = problems(409, description="An item has or had this SKU.")
 NOT_FOUND = problems(404, description="No active item has this id.")
-RULE = problems(400, description="The price would more than double.")
+PRICE_RULE = problems(400, description="The price would more than double.")
 UNKNOWN_AFTER = problems(404, description="No item has the id in `after`.")
 
 router = APIRouter(prefix="/items", tags=["items"])
@@ -206,7 +206,7 @@ async def read_item(items: ItemServiceDep, item_id: ItemId) -> Item:
     return await items.get(item_id)
 
 
-@router.patch("/{item_id}", response_model=ItemRead, responses=RULE | NOT_FOUND)
+@router.patch("/{item_id}", response_model=ItemRead, responses=PRICE_RULE | NOT_FOUND)
 async def update_item(items: ItemServiceDep, item_id: ItemId, data: ItemUpdate) -> Item:
     """Change the submitted fields of an item. The price may at most double in one update."""
     return await items.update(item_id, data)

@@ -31,7 +31,7 @@ from app.core.middleware import wrap
 # {% if cookiecutter.auth != "none" %}
 from app.core.rate_limit import RateLimitMiddleware
 # {% endif %}
-from app.core.settings import DISTRIBUTION
+from app.core.settings import API_PREFIX, SERVICE_NAME
 # {% if cookiecutter.__server == "yes" %}
 from app.core.telemetry import TelemetryMiddleware, load_telemetry_variables
 # {% endif %}
@@ -43,7 +43,10 @@ from app.settings import Settings, load_settings
 
 
 class Service(FastAPI):
-    """FastAPI inside of `app.core.middleware.wrap`, with every error in the OpenAPI document."""
+    """The application in middleware that sees its error responses, too.
+
+    Its OpenAPI document lists every error.
+    """
 
     def __init__(self, settings: Settings, **options: Any) -> None:  # noqa: ANN401 those of FastAPI
         super().__init__(**options)
@@ -85,17 +88,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         SettingsError: A setting is missing or invalid.
     """
     if settings is None:
-        # Otherwise garbage collection passes over all modules, which takes 100 ms.
+        # Exclude what is imported from garbage collection: a full pass over it takes 100 ms.
         gc.freeze()
         settings = load_settings()
         configure_logging(settings.log_level, local=settings.environment == "local")
         # {% if cookiecutter.__server == "yes" %}
         load_telemetry_variables(Settings)
         # {% endif %}
-    about = metadata(DISTRIBUTION)
+    about = metadata(SERVICE_NAME)
     app = Service(
         settings,
-        title=DISTRIBUTION.replace("-", " ").title(),
+        title=SERVICE_NAME.replace("-", " ").title(),
         version=about["Version"],
         description=about["Summary"],
         lifespan=lifespan,
@@ -119,15 +122,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # {% if cookiecutter.database != "none" %}
     app.exception_handlers.update(db_errors.ERROR_HANDLERS)
     # {% endif %}
-    app.include_router(health.router, prefix=health.API_PREFIX)
+    app.include_router(health.router, prefix=API_PREFIX)
     # {% if cookiecutter.auth == "none" %}
-    app.include_router(resource_router, prefix=health.API_PREFIX)
+    app.include_router(resource_router, prefix=API_PREFIX)
     # {% else %}
     if settings.rate_limit_per_minute:
         app.add_middleware(RateLimitMiddleware, per_minute=settings.rate_limit_per_minute)
     app.include_router(
         resource_router,
-        prefix=health.API_PREFIX,
+        prefix=API_PREFIX,
         dependencies=[Depends(get_current_user)],
         responses=problems(400, 401),
     )

@@ -18,7 +18,7 @@ from app.services.items import ItemService
 ItemId = Annotated[uuid.UUID, Path(description="Id of the item.")]
 CONFLICT = problems(409, description="An item has or had this SKU.")
 NOT_FOUND = problems(404, description="No active item has this id.")
-RULE = problems(400, description="The price would more than double.")
+PRICE_RULE = problems(400, description="The price would more than double.")
 UNKNOWN_AFTER = problems(404, description="No item has the id in `after`.")
 
 router = APIRouter(prefix="/items", tags=["items"])
@@ -66,7 +66,7 @@ async def read_item(items: ItemServiceDep, item_id: ItemId) -> Item:
     return await items.get(item_id)
 
 
-@router.patch("/{item_id}", response_model=ItemRead, responses=RULE | NOT_FOUND)
+@router.patch("/{item_id}", response_model=ItemRead, responses=PRICE_RULE | NOT_FOUND)
 async def update_item(items: ItemServiceDep, item_id: ItemId, data: ItemUpdate) -> Item:
     """Change the submitted fields of an item. The price may at most double in one update."""
     return await items.update(item_id, data)

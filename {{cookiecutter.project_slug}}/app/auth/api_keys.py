@@ -12,17 +12,17 @@ from hashlib import sha256
 from zlib import crc32
 
 from app.auth.settings import AuthSettings
-from app.core.settings import DISTRIBUTION
+from app.core.settings import SERVICE_NAME
 
 HEADER = "X-API-Key"
-KEY = re.compile(DISTRIBUTION + "_([0-9a-f]{16})_[0-9a-f]{64}[0-9a-f]{8}")
+KEY = re.compile(SERVICE_NAME + "_([0-9a-f]{16})_[0-9a-f]{64}[0-9a-f]{8}")
 SCOPES = ("read", "write")
 
 
 def generate_key() -> tuple[str, str]:
     """Return the id of a new key, and the key."""
     key_id = secrets.token_hex(8)
-    text = f"{DISTRIBUTION}_{key_id}_{secrets.token_hex(32)}"
+    text = f"{SERVICE_NAME}_{key_id}_{secrets.token_hex(32)}"
     return key_id, text + compute_checksum(text)
 
 

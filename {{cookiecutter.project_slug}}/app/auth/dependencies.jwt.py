@@ -9,10 +9,10 @@ from structlog import get_logger
 from structlog.contextvars import bind_contextvars
 
 from app.auth.errors import InsufficientScopeError, InvalidRequestError, NotAuthenticatedError
-from app.auth.models import User, UserSession
+from app.auth.models import User
 from app.auth.sessions import SessionService
 from app.auth.users import UserService
-from app.core.health import API_PREFIX
+from app.core.settings import API_PREFIX
 from app.db.session import SessionDep
 
 # Reads the header and adds the "Authorize" button to the documentation.
@@ -41,10 +41,10 @@ SessionServiceDep = Annotated[SessionService, Depends(get_session_service)]
 UserServiceDep = Annotated[UserService, Depends(get_user_service)]
 
 
-async def get_current_session(
+async def get_current_user(
     request: Request, sessions: SessionServiceDep, token: Annotated[str | None, Depends(bearer)]
-) -> UserSession:
-    """Return the session of the access token together with its user.
+) -> User:
+    """Return the user of the access token.
 
     Each request reads the session, so that ending it ends its access tokens at once.
 
@@ -59,14 +59,6 @@ async def get_current_session(
         raise NotAuthenticatedError
     current = await sessions.find(sessions.tokens.read(token, "access"))
     bind_contextvars(user_id=str(current.user_id))
-    return current
-
-
-CurrentSession = Annotated[UserSession, Depends(get_current_session)]
-
-
-async def get_current_user(current: CurrentSession) -> User:
-    """Return the user of the access token."""
     return current.user
 
 

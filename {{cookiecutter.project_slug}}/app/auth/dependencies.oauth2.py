@@ -14,7 +14,7 @@ from app.auth.errors import InsufficientScopeError, InvalidRequestError, NotAuth
 from app.auth.models import User
 from app.auth.users import get_user
 # {% endif %}
-from app.core.health import API_PREFIX
+from app.core.settings import API_PREFIX
 # {% if cookiecutter.database != "none" %}
 from app.db.session import SessionDep
 # {% endif %}

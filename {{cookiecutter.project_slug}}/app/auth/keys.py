@@ -1,4 +1,4 @@
-"""RSA keys in PEM format (RFC 7468): parsing, reading, creating and publishing."""
+"""RSA keys in PEM format (RFC 7468): parsing, reading and creating."""
 
 import os
 import stat
@@ -16,22 +16,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from structlog import get_logger
 
 MIN_BITS = 2048  # RFC 7518 section 3.3
 PARSER_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm)
 LOCAL_KEY = Path("local.pem")
-# Browsers of any origin may read the keys. A new key is published longer than caches live.
-PUBLIC_HEADERS = {
-    "Access-Control-Allow-Origin": "*",
-    "Cache-Control": "public, max-age=300",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-}
-
-router = APIRouter(tags=["auth"])
 
 
 @cache  # validating a key takes as long as signing forty times
@@ -121,22 +110,3 @@ def get_signing_key(configured: rsa.RSAPrivateKey | None) -> rsa.RSAPrivateKey:
         with suppress(FileExistsError):  # another process was faster
             create_private_key(LOCAL_KEY)
     return read_private_key(LOCAL_KEY)
-
-
-class JwkSet(BaseModel):
-    """The public keys that verify tokens (RFC 7517 section 5)."""
-
-    keys: list[dict[str, str]] = Field(description="RSA keys (RFC 7518 section 6.3.1).")
-
-
-class JwkSetResponse(JSONResponse):
-    """A response with a JWK Set (RFC 7517 section 8.5.2)."""
-
-    media_type = "application/jwk-set+json"
-
-
-@router.get("/.well-known/jwks.json", response_class=JwkSetResponse)
-async def read_public_keys(request: Request, response: Response) -> JwkSet:
-    """Return the public keys that verify tokens."""
-    response.headers.update(PUBLIC_HEADERS)
-    return JwkSet(keys=request.app.state.tokens.list_jwks())

@@ -11,7 +11,7 @@ import bcrypt
 
 from app.auth.errors import challenge
 from app.core.errors import AppError
-from app.core.settings import DISTRIBUTION
+from app.core.settings import SERVICE_NAME
 
 THREADS = 2  # per process; more would take the CPU from other requests
 MAX_QUEUE = 20  # hashes that run or wait; at cost 12 they take two to four seconds
@@ -71,12 +71,12 @@ class PasswordHasher:
         return digest.decode()
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Return whether the password matches the hash; it takes as long if there is no hash.
+        """Return whether the password matches the hash. Without a hash, take the same time.
 
         Raises:
             HashQueueFullError: Too many hashes are waiting.
         """
-        digest = password_hash or self.prefix + "." * 53  # valid, but of no password
+        digest = password_hash or self.prefix + "." * 53  # a valid hash that no password matches
         is_match = await self._run(is_password, password, digest.encode())
         return is_match and password_hash is not None
 
@@ -111,14 +111,14 @@ def is_password(password: str, digest: bytes) -> bool:
 
 
 def require_strong(password: str, email: str, min_length: int, field: str = "password") -> None:
-    """Accept a password that is hard to guess. There are no composition rules.
+    """Check a new password. There are no composition rules.
 
     `field` is the name that the error response reports.
 
     Raises:
         WeakPasswordError: It is too short, too long or too common, or the user's or service's name.
     """
-    names = {simplify(name) for name in (DISTRIBUTION, email, email.partition("@")[0])}
+    names = {simplify(name) for name in (SERVICE_NAME, email, email.partition("@")[0])}
     if len(unicodedata.normalize("NFC", password)) < min_length:
         raise WeakPasswordError(field, f"must have at least {min_length} characters")
     if len(encode(password)) > MAX_BYTES:

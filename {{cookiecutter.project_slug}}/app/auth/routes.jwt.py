@@ -4,13 +4,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordRequestForm
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from sqlalchemy import select
 from structlog import get_logger
 
-from app.auth import keys
 from app.auth.dependencies import (
     CurrentUser,
     SessionServiceDep,
@@ -19,6 +19,7 @@ from app.auth.dependencies import (
     require_superuser,
 )
 from app.auth.events import log_after_commit
+from app.auth.keys import get_signing_key
 from app.auth.models import User
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import (
@@ -33,15 +34,20 @@ from app.auth.settings import AuthSettings
 from app.auth.throttle import LoginThrottleDep
 from app.auth.tokens import TokenPair, TokenService
 from app.core.errors import AppError, problems
-from app.core.health import API_PREFIX
 from app.core.rate_limit import open_rate_limiter
+from app.core.settings import API_PREFIX
 from app.db.pagination import Page, PageQuery, Rows, paginate
 from app.db.session import SessionDep
 
 EMAIL = TypeAdapter(Email)
 EVERYONE = select(User)
+# Browsers of any origin may read the keys. A new key is published longer than caches live.
+PUBLIC_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Cache-Control": "public, max-age=300",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
 log = get_logger("app.auth")
-
 
 auth = APIRouter(
     prefix="/auth",
@@ -50,6 +56,7 @@ auth = APIRouter(
     max_body_size=16 * 1024,  # a form takes more time to parse than JSON
 )
 users = APIRouter(tags=["users"], dependencies=[Depends(require_superuser)])
+keys = APIRouter(tags=["auth"])
 
 
 class SignUpClosedError(AppError):
@@ -147,6 +154,25 @@ async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) 
     return await paginate(session, EVERYONE, query, sort="created_at", scope=EVERYONE)
 
 
+class JwkSet(BaseModel):
+    """The public keys that verify tokens (RFC 7517 section 5)."""
+
+    keys: list[dict[str, str]] = Field(description="RSA keys (RFC 7518 section 6.3.1).")
+
+
+class JwkSetResponse(JSONResponse):
+    """A response with a JWK Set (RFC 7517 section 8.5.2)."""
+
+    media_type = "application/jwk-set+json"
+
+
+@keys.get("/.well-known/jwks.json", response_class=JwkSetResponse)
+async def read_public_keys(request: Request, response: Response) -> JwkSet:
+    """Return the public keys that verify tokens."""
+    response.headers.update(PUBLIC_HEADERS)
+    return JwkSet(keys=request.app.state.tokens.list_jwks())
+
+
 @asynccontextmanager
 async def open_auth(app: FastAPI) -> AsyncGenerator[None]:
     """Open what authentication needs at startup and close it at shutdown.
@@ -155,7 +181,7 @@ async def open_auth(app: FastAPI) -> AsyncGenerator[None]:
         ValueError: The local signing key cannot be read.
     """
     settings: AuthSettings = app.state.settings
-    app.state.tokens = TokenService(settings, keys.get_signing_key(settings.private_key))
+    app.state.tokens = TokenService(settings, get_signing_key(settings.private_key))
     app.state.passwords = PasswordHasher(settings.password_hash_cost)
     async with open_rate_limiter(app):
         yield
@@ -164,4 +190,4 @@ async def open_auth(app: FastAPI) -> AsyncGenerator[None]:
 router = APIRouter(lifespan=open_auth)
 router.include_router(auth, prefix=API_PREFIX)
 router.include_router(users, prefix=API_PREFIX)
-router.include_router(keys.router)
+router.include_router(keys)

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.core.rate_limit import RateLimitSettings
-from app.core.settings import DISTRIBUTION, CommaSeparated
+from app.core.settings import SERVICE_NAME, CommaSeparated
 
 LOCAL_PROVIDER = "http://127.0.0.1:9400"  # `make provider` starts it
 HTTPS = r"https://[^\s?#]+"
@@ -23,7 +23,7 @@ class AuthSettings(RateLimitSettings):
 
     oidc_issuer: ProviderUrl = LOCAL_PROVIDER
     """Issuer of access tokens, exactly as the provider writes it. Default: `make provider`."""
-    oidc_audience: NonEmpty = DISTRIBUTION
+    oidc_audience: NonEmpty = SERVICE_NAME
     """This service in the `aud` claim of access tokens."""
     oidc_required_scopes: CommaSeparated[ScopeName] = Field(default=[])
     """Scopes that every access token must have."""

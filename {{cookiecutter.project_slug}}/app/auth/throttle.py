@@ -69,7 +69,7 @@ class LoginThrottle:
         account = f"auth:account:{name}"
         async with self.limit_failures(), self._attempt(account, self.per_account):
             yield
-        await self.limiter.clear(account, self.per_account)
+        await self.limiter.run("clear", self.per_account, account)
 
     @asynccontextmanager
     async def _attempt(self, key: str, limit: RateLimitItemPerMinute) -> AsyncGenerator[None]:
@@ -80,18 +80,21 @@ class LoginThrottle:
         except FAILURES:
             raise
         except BaseException:
-            await self.limiter.release(key, limit)
+            await self._release(key, limit)
             raise
-        await self.limiter.release(key, limit)
+        await self._release(key, limit)
 
     async def _reserve(self, key: str, limit: RateLimitItemPerMinute) -> None:
         try:
             await self.limiter.hit(key, limit)
         except RateLimitedError:
-            await self.limiter.release(key, limit)
+            await self._release(key, limit)
             name = key.split(":")[1]
             get_logger("app.auth").warning("rate_limit_exceeded", limit=name, client=self.client)
             raise
+
+    async def _release(self, key: str, limit: RateLimitItemPerMinute) -> None:
+        await self.limiter.run("hit", limit, key, cost=-1)
 
 
 async def get_throttle(request: Request, limiter: RateLimiterDep) -> LoginThrottle:

@@ -18,7 +18,7 @@ from app.auth.errors import challenge
 from app.auth.models import UserSession
 from app.auth.settings import AuthSettings
 from app.core.errors import AppError
-from app.core.settings import DISTRIBUTION
+from app.core.settings import SERVICE_NAME
 
 TokenType = Literal["access", "refresh"]
 
@@ -88,7 +88,7 @@ class TokenService:
         claims: dict[str, Any] = {"sub": str(session.user_id), "sid": str(session.id)}
         return TokenPair(
             access_token=self.sign(
-                "access", now, access_end, jti=create_token_id(), client_id=DISTRIBUTION, **claims
+                "access", now, access_end, jti=create_token_id(), client_id=SERVICE_NAME, **claims
             ),
             refresh_token=self.sign(
                 "refresh", int(issued_at.timestamp()), end, jti=refresh_id, **claims
@@ -98,7 +98,7 @@ class TokenService:
 
     def sign(self, token_type: TokenType, issued_at: int, end: int, **claims: str) -> str:
         """Return a token with these claims and those that every token has."""
-        common = {"iss": DISTRIBUTION, "aud": DISTRIBUTION, "type": token_type}
+        common = {"iss": SERVICE_NAME, "aud": SERVICE_NAME, "type": token_type}
         times = {"iat": issued_at, "nbf": issued_at, "exp": end}
         header = {"typ": HEADER_TYPES[token_type], "kid": self.kid}
         return jwt.encode({**common, **times, **claims}, self.private_key, ALGORITHM, header)
@@ -119,8 +119,8 @@ class TokenService:
                 token,
                 self.public_keys[header["kid"]],
                 algorithms=[ALGORITHM],
-                issuer=DISTRIBUTION,
-                audience=DISTRIBUTION,
+                issuer=SERVICE_NAME,
+                audience=SERVICE_NAME,
                 leeway=CLOCK_SKEW,
                 options={"require": ["iss", "aud"], "strict_aud": True},
             )

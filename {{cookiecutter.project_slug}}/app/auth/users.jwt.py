@@ -12,6 +12,7 @@ from app.auth.passwords import InvalidCredentialsError, PasswordHasher, require_
 from app.auth.schemas import UserUpdate
 from app.auth.settings import AuthSettings
 from app.core.errors import BusinessRuleError, ConflictError
+from app.db.errors import unique
 
 log = get_logger("app.auth")
 
@@ -31,13 +32,14 @@ class UserService:
 
         Raises:
             WeakPasswordError: The password is easy to guess.
-            IntegrityError: The address belongs to another user.
+            ConflictError: The address belongs to another user.
         """
         require_strong(password, email, self.min_length)
         password_hash = await self.passwords.hash(password)
         user = User(email=email, password_hash=password_hash, is_superuser=is_superuser)
         self.session.add(user)
-        await self.session.flush()
+        with unique("A user with this address already exists."):
+            await self.session.flush()
         fields: dict[str, Any] = {"user_id": str(user.id), "is_superuser": is_superuser}
         log_after_commit(self.session, log.info, "user_created", **fields)
         return user

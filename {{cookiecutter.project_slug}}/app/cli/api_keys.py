@@ -11,9 +11,9 @@ from app.auth.models import ApiKey
 from app.auth.stored_keys import KeyService
 from app.cli.common import prepare
 from app.cli.database import run_in_session
-from app.core.settings import DISTRIBUTION
+from app.core.settings import SERVICE_NAME
 
-KEY_REFERENCE = re.compile("(?:" + DISTRIBUTION + "_)?([0-9a-f]{16})(?:_[0-9a-f]{72})?")
+KEY_REFERENCE = re.compile("(?:" + SERVICE_NAME + "_)?([0-9a-f]{16})(?:_[0-9a-f]{72})?")
 
 log = get_logger("app.auth")
 

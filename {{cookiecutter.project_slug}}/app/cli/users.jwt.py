@@ -4,7 +4,6 @@ import secrets
 
 import click
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
@@ -66,10 +65,7 @@ def create_user(email: str, *, superuser: bool, generate_password: bool) -> None
         accounts = create_user_service(session, settings)
         await accounts.create(email, password, is_superuser=superuser)
 
-    try:
-        run_in_session(settings, work)
-    except IntegrityError:
-        raise click.ClickException("A user with this address already exists.") from None
+    run_in_session(settings, work)
 
 
 @click.group()
@@ -103,7 +99,7 @@ def activate(email: str) -> None:
 @users.command()
 @email_argument
 def deactivate(email: str) -> None:
-    """Refuse the user EMAIL and end all sessions of the user."""
+    """Deactivate the user EMAIL and end all sessions of the user."""
     set_active(email, is_active=False)
 
 

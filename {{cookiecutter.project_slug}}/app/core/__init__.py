@@ -1,1 +1,1 @@
-"""What every part stands on: settings, errors, logs, middleware, limits, health."""
+"""Shared by all parts: settings, errors, logging, middleware, health checks."""

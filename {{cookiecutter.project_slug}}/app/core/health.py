@@ -10,8 +10,8 @@ from starlette.types import Scope
 from structlog import get_logger
 
 from app.core.errors import AppError, problems
+from app.core.settings import API_PREFIX
 
-API_PREFIX = "/api/v1"
 CHECK_TIMEOUT_SECONDS = 2
 PROBE_PATHS = frozenset({f"{API_PREFIX}/health", f"{API_PREFIX}/ready"})
 

@@ -46,7 +46,7 @@ HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
 def wrap(app: ASGIApp, settings: CoreSettings) -> ASGIApp:
-    """Wrap the application in the middleware that its errors pass, too.
+    """Wrap the application in middleware that also sees its error responses.
 
     The framework sends some errors outside of the middleware that `add_middleware` adds, and they
     need the same headers.
@@ -71,7 +71,7 @@ class RequestMiddleware:
         self.log = get_logger("app.access").bind()  # assembled once and not per request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request. Exceptions end here, after they passed the application."""
+        """Serve a request. Unhandled exceptions are logged and not re-raised."""
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         clear_contextvars()

@@ -24,7 +24,7 @@ from structlog import get_logger
 
 from app.core.errors import AppError, handle_app_error
 from app.core.health import is_probe
-from app.core.settings import DISTRIBUTION, PLACEHOLDER, CoreSettings
+from app.core.settings import PLACEHOLDER, SERVICE_NAME, CoreSettings
 
 TIMEOUT_SECONDS = 0.5
 PAUSE_SECONDS = 30
@@ -75,7 +75,7 @@ class RateLimiter:
             )
             options: dict[str, Any] = {"implementation": "redispy", "connection_pool": self.pool}
             storage = RedisStorage(
-                f"async+{url}", wrap_exceptions=True, key_prefix=DISTRIBUTION, **options
+                f"async+{url}", wrap_exceptions=True, key_prefix=SERVICE_NAME, **options
             )
             self.shared = FixedWindowRateLimiter(storage)
 
@@ -94,16 +94,6 @@ class RateLimiter:
             window = await self.run("get_window_stats", limit, key)
             raise RateLimitedError(max(1, math.ceil(window.reset_time - time.time())))
 
-    # {% if cookiecutter.auth == "jwt" %}
-    async def release(self, key: str, limit: RateLimitItem) -> None:
-        """Take one hit back."""
-        await self.run("hit", limit, key, cost=-1)
-
-    async def clear(self, key: str, limit: RateLimitItem) -> None:
-        """Forget the hits of a key."""
-        await self.run("clear", limit, key)
-
-    # {% endif %}
     async def run(self, operation: str, *args: Any, **options: int) -> Any:  # noqa: ANN401
         """Call an operation in Redis, or in memory while Redis is unavailable."""
         if time.monotonic() >= self.paused_until:

@@ -9,7 +9,8 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import BeforeValidator, Field, IPvAnyNetwork, PositiveInt, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-DISTRIBUTION = "{{ cookiecutter.project_slug }}"
+SERVICE_NAME = "{{ cookiecutter.project_slug }}"
+API_PREFIX = "/api/v1"
 PLACEHOLDER = re.compile(
     r"(?<![a-z])change[-_ ]?(me|this)(?![a-z])|placeholder|:(secret|password)@", re.IGNORECASE
 )

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from app.core.middleware import find_header
-from app.core.settings import DISTRIBUTION
+from app.core.settings import SERVICE_NAME
 
 TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -23,7 +23,7 @@ def load_telemetry_variables(settings_class: type[BaseSettings]) -> None:
     for name, value in variables.items():
         if name.startswith("otel_") and value:
             os.environ.setdefault(name.upper(), value)
-    os.environ.setdefault("OTEL_SERVICE_NAME", DISTRIBUTION)
+    os.environ.setdefault("OTEL_SERVICE_NAME", SERVICE_NAME)
 
 
 class TelemetryMiddleware:

@@ -82,7 +82,7 @@ def connect(
 
 
 def translate_network_error(context: ExceptionContext) -> OperationalError | None:
-    """Return OperationalError for a bare OSError of the driver, and give its connection up.
+    """Return OperationalError for a bare OSError of the driver, and invalidate its connection.
 
     Only here it is certain that the error is the database's and not another service's.
     """

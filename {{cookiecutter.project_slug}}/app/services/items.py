@@ -89,7 +89,7 @@ class ItemService:
         Raises:
             ConflictError: An item has or had this SKU.
         """
-        item = Item(**data.model_dump(exclude={"tags"}), tags=make_tags(data.tags, []))
+        item = Item(**data.model_dump(exclude={"tags"}), tags=create_tags(data.tags, []))
         # {% if cookiecutter.auth != "none" %}
         item.owner_id = self.owner_id
         # {% endif %}
@@ -117,7 +117,7 @@ class ItemService:
         item = await self.get(item_id)
         check_price_increase(item.price, changes.get("price", item.price))
         if "tags" in changes:
-            changes["tags"] = make_tags(changes["tags"], item.tags)
+            changes["tags"] = create_tags(changes["tags"], item.tags)
         for name, value in changes.items():
             setattr(item, name, value)
         await self.session.flush()
@@ -133,7 +133,7 @@ class ItemService:
         item.is_active = False
 
 
-def make_tags(names: Iterable[str], present: Iterable[Tag]) -> list[Tag]:
+def create_tags(names: Iterable[str], present: Iterable[Tag]) -> list[Tag]:
     """Return a tag for each name in alphabetical order, reusing those that are present."""
     tags = {tag.name: tag for tag in present}
     return [tags.get(name) or Tag(name=name) for name in sorted(set(names))]

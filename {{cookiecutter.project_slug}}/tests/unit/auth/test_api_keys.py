@@ -3,10 +3,10 @@ import re
 import pytest
 
 from app.auth.api_keys import compute_checksum, digest_key, generate_key, parse_key_id
-from app.core.settings import DISTRIBUTION
+from app.core.settings import SERVICE_NAME
 from tests.clients import MakeSettings
 
-BODY = DISTRIBUTION + "_0123456789abcdef_" + "f" * 64
+BODY = SERVICE_NAME + "_0123456789abcdef_" + "f" * 64
 KEY = BODY + compute_checksum(BODY)
 
 
@@ -14,7 +14,7 @@ class TestGenerateKey:
     def test_key_contains_service_and_id(self) -> None:
         key_id, key = generate_key()
 
-        assert re.fullmatch(f"{DISTRIBUTION}_{key_id}_" + "[0-9a-f]{72}", key)
+        assert re.fullmatch(f"{SERVICE_NAME}_{key_id}_" + "[0-9a-f]{72}", key)
         assert parse_key_id(key) == key_id
 
     def test_keys_differ(self) -> None:
@@ -34,7 +34,7 @@ class TestParseKeyId:
             pytest.param(KEY[:-1] + ("0" if KEY[-1] != "0" else "1"), id="wrong-checksum"),
             pytest.param(KEY.replace("f" * 64, "e" * 64), id="wrong-secret"),
             pytest.param(f"{KEY}\n", id="line-feed"),
-            pytest.param(KEY.replace(DISTRIBUTION, "other"), id="other-service"),
+            pytest.param(KEY.replace(SERVICE_NAME, "other"), id="other-service"),
         ],
     )
     def test_other_text_returns_none(self, text: str) -> None:

@@ -16,7 +16,7 @@ from app.auth.passwords import (
     WeakPasswordError,
     require_strong,
 )
-from app.core.settings import DISTRIBUTION
+from app.core.settings import SERVICE_NAME
 from tests.users import COST, PASSWORD, PASSWORD_HASH
 
 
@@ -91,7 +91,7 @@ class TestRequireStrong:
             "x" * 9: "at least 10 characters",
             "\u00e9" * 37: "longer than 72 bytes",
             " " * 10: "too common",
-            f"{DISTRIBUTION}{10**8}": "name of the service",
+            f"{SERVICE_NAME}{10**8}": "name of the service",
         }.items():
             with pytest.raises(WeakPasswordError, match=reason):
                 require_strong(password, "grace.hopper@example.com", 10)

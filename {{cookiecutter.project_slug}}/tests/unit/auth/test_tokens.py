@@ -9,7 +9,7 @@ import pytest
 from app.auth.keys import parse_private_key
 from app.auth.models import UserSession
 from app.auth.tokens import InvalidTokenError, TokenPair, TokenService, create_token_id
-from app.core.settings import DISTRIBUTION
+from app.core.settings import SERVICE_NAME
 from tests.users import forge, make_pem, make_public_pem, read_part
 
 USER, SESSION = uuid.uuid4(), uuid.uuid4()
@@ -36,10 +36,10 @@ class TestIssue:
         access, refresh = (read_part(token, 1) for token in (pair.access_token, pair.refresh_token))
         assert access.keys() == CLAIMS | {"client_id"}
         assert refresh.keys() == CLAIMS
-        assert access["client_id"] == DISTRIBUTION
+        assert access["client_id"] == SERVICE_NAME
         for claims, kind in ((access, "access"), (refresh, "refresh")):
             assert (claims["sub"], claims["sid"]) == (str(USER), str(SESSION))
-            assert claims["iss"] == claims["aud"] == DISTRIBUTION
+            assert claims["iss"] == claims["aud"] == SERVICE_NAME
             assert claims["type"] == kind
             assert claims["iat"] == claims["nbf"]
         for token, typ in ((pair.access_token, "at+jwt"), (pair.refresh_token, "rt+jwt")):
