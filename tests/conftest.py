@@ -66,9 +66,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of the shard."""
+    """Keep the tests of the shard, the slow ones first: a run ends with many short ones.
+
+    The workers receive the scopes with the most tests first, then in this order.
+    """
     kept = shard([item.nodeid for item in items], config.getoption("shard"))
     items[:] = [item for item in items if item.nodeid in kept]
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 class OneWorkerEach(LoadScopeScheduling):

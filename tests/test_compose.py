@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from container_files import Containers, containerised
-from template import CHOICES, ROOT, Bake, run
+from template import CHOICES, ROOT, Bake, is_alone, run
 
 IMAGES = re.compile(r"^(ghcr\.io/astral-sh/uv|python|postgres|mysql|redis):\d+\.\d+(\.\d+)?")
 # What the official images of PostgreSQL, MySQL and Redis call their user.
@@ -16,7 +16,11 @@ SERVER_USER = "999:999"
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(answers, id=name) for name, answers in containerised()],
+    params=[
+        pytest.param(answers, id=name)
+        for name, answers in containerised()
+        if not is_alone(name)  # only the Dockerfile depends on these
+    ],
 )
 def containers(bake: Bake, request: pytest.FixtureRequest) -> Containers:
     return Containers(bake(**request.param))
