@@ -208,7 +208,8 @@ def test_mutation_is_noticed(mutation: Mutation, breaking: Callable[[Mutation], 
 
 @pytest.mark.slow
 def test_an_unbroken_copy_passes(breaking: Callable[[Mutation], str]) -> None:
-    unbroken = Mutation("README.md", "", "", "test_tree.py")
+    listed = "test_tree.py::test_default_project_holds_the_listed_files"
+    unbroken = Mutation("README.md", "", "", listed)
 
     with pytest.raises(pytest.fail.Exception, match="passed"):
         breaking(unbroken)

@@ -106,6 +106,7 @@ class Copy:
             server = database_server(project.context["database"])
             self.variables["TEST_DATABASE_URL"] = f"{server}/test_{workshop.path.name}"
         self.path = workshop.copy(project)
+        workshop.lock(self.path, self.variables)
         self.run("make", "setup")
 
     def run(self, *command: str) -> str:

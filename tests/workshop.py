@@ -35,6 +35,9 @@ OWN_OF_VERCEL = ("index.py", "tests/integration/test_vercel.py")
 RUNS = CACHE / "runs"
 OPENAPI = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
 
+# The requirements, also on Python, that this process has looked up in the package index.
+requested: set[str] = set()
+
 
 class Plan(NamedTuple):
     """How much of a project's own checks runs, besides its linters."""
@@ -97,6 +100,18 @@ class Workshop:
             variables["TEST_DATABASE_URL"] = f"{server}/test_{self.path.name}"
         return variables
 
+    def lock(self, copy: Path, variables: dict[str, str]) -> None:
+        """Write the lock file of a copy, if the package index is known; if not, `make setup` will.
+
+        The index takes a second to answer, and what this run has learned of it has not changed.
+        """
+        text = (copy / "pyproject.toml").read_text(encoding="utf-8")
+        requirements = set(re.findall(r'"([^"]*>=[^"]*)"', text))
+        if requirements <= requested:
+            # Setup asks the index if this fails.
+            run("sh", "-c", "uv lock --offline || rm -f uv.lock", cwd=copy, **variables)
+        requested.update(requirements)
+
     def commands(self, project: Project) -> Iterator[tuple[str, ...]]:
         """Yield the commands of the project's own checks."""
         tests, server_tests, coverage = plan(project)
@@ -121,6 +136,7 @@ class Workshop:
             variables["TEST_DATABASE_URL"] = f"{server}/test_{self.path.name}"
         in_memory = {key: value for key, value in variables.items() if key != "TEST_DATABASE_URL"}
         copy = self.copy(project)
+        self.lock(copy, variables)
         commands = [("make", *targets)] if targets else self.commands(project)
         # `uv sync`, which setup runs, removes what the project does not declare.
         output = "".join(
