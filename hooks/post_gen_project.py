@@ -105,6 +105,7 @@ KEEP_IF = {
     "docs/authentication.md": JWT,
     "docs/common-errors/access-tokens.md": OAUTH2,
     "docs/common-errors/database.md": SQL,
+    "docs/common-errors/deployment.md": SERVED,
     "docs/common-errors/migrations.md": ALEMBIC,
     "docs/common-errors/mysql.md": DATABASE == "mysql",
     "docs/common-errors/postgresql.md": DATABASE == "postgresql",

@@ -15,6 +15,7 @@ from app.db.settings import DatabaseSettings
 CONNECT_TIMEOUT_SECONDS = 5
 GRACE_SECONDS = 5
 TLS_PARAMETERS = ("ssl-mode", "ssl_ca", "ssl_cert", "ssl_key")
+READ_OPTIONS: dict[str, Any] = {}
 
 
 def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:

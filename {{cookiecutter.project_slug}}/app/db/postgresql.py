@@ -13,6 +13,8 @@ from app.db.settings import DatabaseSettings
 CONNECT_TIMEOUT_SECONDS = 5
 # Parameters of libpq that asyncpg would pass to the server, which rejects them.
 LIBPQ_ONLY = {"channel_binding", "connect_timeout", "gssencmode"}
+# Saves the round trips of BEGIN and COMMIT.
+READ_OPTIONS = {"isolation_level": "AUTOCOMMIT"}
 
 
 def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:

@@ -13,6 +13,7 @@ from structlog import get_logger
 
 from app.core.health import add_readiness_check
 from app.db.engine import (
+    BACKENDS,
     check_connection,
     create_engine,
     create_probe_engine,
@@ -45,13 +46,10 @@ async def open_database(app: FastAPI, settings: DatabaseSettings) -> AsyncGenera
             await report_schema(engine)
         app.state.engine = engine
         app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
-        # {% if cookiecutter.database == "postgresql" %}
-        if engine.name != "sqlite":
-            # Saves the round trips of BEGIN and COMMIT, on the same pool.
-            engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        # {% endif %}
         app.state.read_sessions = async_sessionmaker(
-            engine, sync_session_class=ReadSession, expire_on_commit=False
+            engine.execution_options(**BACKENDS[engine.name].READ_OPTIONS),
+            sync_session_class=ReadSession,
+            expire_on_commit=False,
         )
         add_readiness_check(app, "database", partial(check_connection, probe_engine))
         add_readiness_check(app, "schema", partial(check_schema, probe_engine))

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.db.settings import DatabaseSettings
 
 LOCK_TIMEOUT_SECONDS = 5
+READ_OPTIONS: dict[str, Any] = {}
 
 
 def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:

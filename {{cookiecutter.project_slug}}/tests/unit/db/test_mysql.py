@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import make_url
 
 from app.db.mysql import create_tls_context
+from app.db.settings import BACKEND, parse_database_url
+from tests.databases import make_test_database
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,22 @@ def test_ssl_mode_determines_what_is_verified(
 
 def test_without_ssl_mode_there_is_no_tls() -> None:
     assert create_tls_context({}) is None
+
+
+def test_common_spellings_are_accepted() -> None:
+    for scheme in ("mysql+aiomysql", "mariadb+pymysql"):
+        url = parse_database_url(f"{scheme}://u:p%40%3A%2F%25%23@h/d")
+
+        assert (url.drivername, url.host, url.database) == ("mysql+asyncmy", "h", "d")
+        assert (url.username, url.password) == ("u", "p@:/%#")
+
+
+def test_unknown_ssl_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^ssl-mode must be one of DISABLED, "):
+        parse_database_url("mysql://h/d?ssl-mode=odd")
+
+
+def test_database_without_test_in_its_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_DATABASE_URL", f"{BACKEND}://u@127.0.0.1:1/shop")
+    with pytest.raises(RuntimeError, match="must contain `test`"), make_test_database():
+        pass
