@@ -24,9 +24,6 @@ def log_lines() -> Iterator[LogLines]:
     stream = io.TextIOWrapper(io.BytesIO())
     configure_logging(stream=stream)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    # {% if cookiecutter.__alembic == "yes" %}
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    # {% endif %}
 
     def read() -> list[dict[str, Any]]:
         return [json.loads(line) for line in stream.buffer.getvalue().decode().splitlines()]
