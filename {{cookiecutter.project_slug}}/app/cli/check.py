@@ -5,6 +5,7 @@ import asyncio
 # {% endif %}
 import json
 import sys
+from contextlib import suppress
 
 import click
 from pydantic_settings import SettingsError
@@ -32,7 +33,7 @@ def check(*, deploy: bool, as_json: bool, fail_level: str) -> None:
         findings += check_process(settings)
     # {% if cookiecutter.database != "none" %}
     if settings:
-        findings += asyncio.run(list_database_findings(settings))
+        findings += asyncio.run(check_database(settings))
     # {% endif %}
     if as_json:
         click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
@@ -46,13 +47,14 @@ def check(*, deploy: bool, as_json: bool, fail_level: str) -> None:
 
 def check_settings(*, deploy: bool) -> tuple[Settings | None, list[Finding]]:
     """Return the settings if they can be used, and a finding for each that is wrong."""
-    settings: Settings | None
+    settings: Settings | None = None
     messages: list[str] = []
     try:
         settings = load_settings()
     except SettingsError as error:
         messages = str(error).split("; ")
-        settings = load_unsafe_settings()
+        with suppress(SettingsError):  # values that production refuses: check the others
+            settings = load_settings(environment="local")
     hint = "See docs/configuration.md."
     if settings and deploy:
         if not settings.is_deployed and not messages:
@@ -64,18 +66,3 @@ def check_settings(*, deploy: bool) -> tuple[Settings | None, list[Finding]]:
         for message in messages
     ]
     return settings, findings
-
-
-def load_unsafe_settings() -> Settings | None:
-    """Return settings that production refuses, to check the rest of them; None if invalid."""
-    try:
-        return load_settings(environment="local")
-    except SettingsError:
-        return None
-# {% if cookiecutter.database != "none" %}
-
-
-async def list_database_findings(settings: Settings) -> list[Finding]:
-    """Return the findings of the database."""
-    return [finding async for finding in check_database(settings)]
-# {% endif %}

@@ -1,7 +1,5 @@
 """Checks of the database, for `manage check`."""
 
-from collections.abc import AsyncIterator
-
 from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,51 +22,46 @@ IS_ADMINISTRATOR = "SELECT CURRENT_USER() LIKE 'root@%'"
 LOCAL_HOSTS = (None, "localhost", "127.0.0.1", "::1")
 
 
-async def check_database(settings: DatabaseSettings) -> AsyncIterator[Finding]:
-    """Report a database that does not respond or has an outdated schema."""
+async def check_database(settings: DatabaseSettings) -> list[Finding]:
+    """Report a database that does not respond, is not safe to use or has an outdated schema."""
+    findings: list[Finding] = []
+    is_server = settings.database.get_backend_name() == BACKEND
+    if is_server and not is_verified(settings.database):
+        message = "The connection does not verify the certificate of the server."
+        hint = f"Add {TLS_PARAMETER}={VERIFIED[-1]} to DATABASE_URL."
+        findings.append(Finding("db.tls", "warning", message, hint))
     engine = create_engine(settings)
     try:
-        if settings.database.get_backend_name() == BACKEND:
-            async for finding in check_server(engine, settings):
-                yield finding
+        if is_server:
+            findings += await check_server(engine, settings)
         await check_schema(engine)
     except SchemaError as error:
-        yield Finding("db.schema", "error", "The schema is outdated.", str(error))
+        findings.append(Finding("db.schema", "error", "The schema is outdated.", str(error)))
     except DBAPIError as error:
-        cause = type(error.orig).__name__
-        message = f"The database does not respond ({cause})."
-        yield Finding("db.unavailable", "error", message, "Check DATABASE_URL and the server.")
+        message = f"The database does not respond ({type(error.orig).__name__})."
+        hint = "Check DATABASE_URL and the server."
+        findings.append(Finding("db.unavailable", "error", message, hint))
     finally:
         await engine.dispose()
+    return findings
 
 
-async def check_server(engine: AsyncEngine, settings: DatabaseSettings) -> AsyncIterator[Finding]:
-    """Report an unverified connection, too few connections and excessive rights."""
-    if not is_verified(settings.database):
-        yield Finding(
-            "db.tls",
-            "warning",
-            "The connection does not verify the certificate of the server.",
-            f"Add {TLS_PARAMETER}={VERIFIED[-1]} to DATABASE_URL.",
-        )
+async def check_server(engine: AsyncEngine, settings: DatabaseSettings) -> list[Finding]:
+    """Report too few connections and excessive rights."""
+    findings: list[Finding] = []
     async with engine.connect() as connection:
         limit = (await connection.execute(text(MAX_CONNECTIONS))).scalar_one()
         is_administrator = (await connection.execute(text(IS_ADMINISTRATOR))).scalar_one()
     pool = settings.database_pool_size + settings.database_max_overflow
     if (needed := (pool + PROBE_CONNECTIONS) * settings.workers) >= limit:
-        yield Finding(
-            "db.connections",
-            "error",
-            f"The workers may open {needed} connections, and the server allows {limit}.",
-            "Lower WORKERS, DATABASE_POOL_SIZE or DATABASE_MAX_OVERFLOW.",
-        )
+        message = f"The workers may open {needed} connections, and the server allows {limit}."
+        hint = "Lower WORKERS, DATABASE_POOL_SIZE or DATABASE_MAX_OVERFLOW."
+        findings.append(Finding("db.connections", "error", message, hint))
     if is_administrator:
-        yield Finding(
-            "db.administrator",
-            "warning",
-            "The service connects as an administrator of the server.",
-            "Create a user that owns only this database.",
-        )
+        message = "The service connects as an administrator of the server."
+        hint = "Create a user that owns only this database."
+        findings.append(Finding("db.administrator", "warning", message, hint))
+    return findings
 
 
 def is_verified(url: URL) -> bool:

@@ -23,6 +23,7 @@ DRIVERS = {
 }
 URL_ERRORS = (ArgumentError, ValueError)
 # {% if cookiecutter.database == "mysql" %}
+PARAMETERS = {"charset", "ssl-mode", "ssl_ca", "ssl_cert", "ssl_key", "unix_socket"}
 SSL_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 # {% endif %}
 LOCAL_DATABASE = make_url("sqlite+aiosqlite:///local.db")
@@ -43,6 +44,8 @@ def parse_database_url(text: str) -> URL:
     except URL_ERRORS:
         raise ValueError("is not a database URL") from None
     # {% if cookiecutter.database == "mysql" %}
+    if unknown := url.query.keys() - PARAMETERS:
+        raise ValueError(f"must not have the parameter {min(unknown)}")
     if str(url.query.get("ssl-mode", "PREFERRED")).upper() not in SSL_MODES:
         raise ValueError(f"ssl-mode must be one of {', '.join(SSL_MODES)}")
     # {% endif %}

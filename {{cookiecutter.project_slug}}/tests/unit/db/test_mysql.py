@@ -39,9 +39,11 @@ def test_common_spellings_are_accepted() -> None:
         assert (url.username, url.password) == ("u", "p@:/%#")
 
 
-def test_unknown_ssl_mode_is_refused() -> None:
+def test_parameter_that_the_driver_would_reject_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^ssl-mode must be one of DISABLED, "):
         parse_database_url("mysql://h/d?ssl-mode=odd")
+    with pytest.raises(ValueError, match="must not have the parameter sslmode"):
+        parse_database_url("mysql://h/d?sslmode=canary")
 
 
 def test_database_without_test_in_its_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
