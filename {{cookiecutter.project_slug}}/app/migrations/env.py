@@ -30,7 +30,6 @@ from app.settings import load_settings
 
 def render(_kind: str, element: object, _context: object) -> str | Literal[False]:
     """Render the types of `app.db.types` by name in a new migration, not as SQL."""
-    element = getattr(element, "arg", element)
     if isinstance(element, types.ExactDecimal):
         return f"types.ExactDecimal({element.precision}, {element.scale})"
     ours = type(element).__module__ == types.__name__
