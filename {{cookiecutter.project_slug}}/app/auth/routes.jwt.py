@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordRequestForm
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 from structlog import get_logger
 
@@ -24,6 +24,7 @@ from app.auth.models import User
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import (
     Email,
+    JwkSet,
     PasswordChange,
     RefreshTokenBody,
     SignUp,
@@ -152,12 +153,6 @@ async def change_password(
 async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Rows[User]:
     """Return a page of users, the oldest first. Only for superusers."""
     return await paginate(session, EVERYONE, query, sort="created_at", scope=EVERYONE)
-
-
-class JwkSet(BaseModel):
-    """The public keys that verify tokens (RFC 7517 section 5)."""
-
-    keys: list[dict[str, str]] = Field(description="RSA keys (RFC 7518 section 6.3.1).")
 
 
 class JwkSetResponse(JSONResponse):

@@ -82,3 +82,9 @@ class UserRead(BaseModel):
     is_active: bool
     is_superuser: bool
     created_at: datetime
+
+
+class JwkSet(BaseModel):
+    """The public keys that verify tokens (RFC 7517 section 5)."""
+
+    keys: list[dict[str, str]] = Field(description="RSA keys (RFC 7518 section 6.3.1).")

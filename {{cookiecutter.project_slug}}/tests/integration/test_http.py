@@ -22,15 +22,16 @@ class TestHeaders:
         assert head.headers["content-length"] == get.headers["content-length"]
 
     async def test_response_has_security_headers(self, client: AsyncClient) -> None:
-        headers = (await client.get("/nowhere")).headers
+        for url in (HEALTH, "/nowhere"):
+            headers = (await client.get(url)).headers
 
-        assert headers["x-content-type-options"] == "nosniff"
-        assert headers["cache-control"] == "no-store"
-        assert headers["x-frame-options"] == "DENY"
-        assert headers["referrer-policy"] == "no-referrer"
-        assert headers["cross-origin-resource-policy"] == "same-origin"
-        assert "default-src 'none'" in headers["content-security-policy"]
-        assert "strict-transport-security" not in headers
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["cache-control"] == "no-store"
+            assert headers["x-frame-options"] == "DENY"
+            assert headers["referrer-policy"] == "no-referrer"
+            assert headers["cross-origin-resource-policy"] == "same-origin"
+            assert "default-src 'none'" in headers["content-security-policy"]
+            assert "strict-transport-security" not in headers
 
     async def test_https_response_has_strict_transport_security(self, client: AsyncClient) -> None:
         response = await client.get("https://localhost/nowhere")
