@@ -1,4 +1,7 @@
-"""How a project takes in a new version of the template, or changed answers."""
+"""How a project takes in a new version of the template, or changed answers.
+
+An update bakes two versions from the command line, so `make check` runs the main cases only.
+"""
 
 import itertools
 import json
@@ -104,6 +107,7 @@ def test_untouched_project_becomes_the_new_version(
     assert contents(project) == contents(tmp_path / "expected" / "my-service")
 
 
+@pytest.mark.slow
 def test_version_can_be_chosen(template: Path, living: Living, bake: Bake) -> None:
     project = living(bake(**default_answers()))
     release(template)
@@ -149,6 +153,7 @@ def test_update_marks_conflicts_as_git_does(template: Path, living: Living, bake
     assert (project / "docs" / "news.md").exists()
 
 
+@pytest.mark.slow
 def test_update_of_a_folder_in_a_larger_repository(
     template: Path, bake: Bake, tmp_path: Path
 ) -> None:
@@ -164,6 +169,7 @@ def test_update_of_a_folder_in_a_larger_repository(
     assert {path.name for path in (tmp_path / "repository").iterdir()} == {".git", "services"}
 
 
+@pytest.mark.slow
 def test_update_of_a_project_that_is_ahead_of_its_version(
     template: Path, living: Living, bake: Bake
 ) -> None:
@@ -195,6 +201,7 @@ def test_changed_answers_give_the_project_of_these_answers(
     assert contents(project) == contents(bake(**after).path)
 
 
+@pytest.mark.slow
 def test_text_answers_survive_an_update(template: Path, living: Living, bake: Bake) -> None:
     answers = default_answers() | {"description": 'It\'s "quoted" $(id) \\ # 🚀'}
     project = living(bake(**answers))
@@ -206,6 +213,7 @@ def test_text_answers_survive_an_update(template: Path, living: Living, bake: Ba
     assert contents(project) == contents(expected.path)
 
 
+@pytest.mark.slow
 def test_structure_can_change_with_edited_code(template: Path, living: Living, bake: Bake) -> None:
     project = living(bake(**default_answers() | {"structure": "flat"}))
     edit(project / "app" / "models.py", "String(200)", "String(250)")
@@ -316,6 +324,7 @@ def linked(template: Path, tmp_path: Path) -> Path:
     return project
 
 
+@pytest.mark.slow
 def test_cruft_brings_a_new_version_and_keeps_own_changes(
     template: Path, linked: Path, tmp_path: Path
 ) -> None:
@@ -334,6 +343,7 @@ def test_cruft_brings_a_new_version_and_keeps_own_changes(
     cruft("check", cwd=linked, home=tmp_path / "home")
 
 
+@pytest.mark.slow
 def test_cruft_changes_an_answer(linked: Path, tmp_path: Path, bake: Bake) -> None:
     answers = json.dumps({"structure": "flat"})
 
@@ -348,6 +358,7 @@ def test_cruft_changes_an_answer(linked: Path, tmp_path: Path, bake: Bake) -> No
         assert present[file] == expected[file]
 
 
+@pytest.mark.slow
 def test_make_update_works_in_a_project_of_cruft(template: Path, linked: Path) -> None:
     release(template)
 
