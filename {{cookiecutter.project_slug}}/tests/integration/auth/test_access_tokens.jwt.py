@@ -41,6 +41,7 @@ class TestAccessToken:
             pytest.param({"exp": NOW - 1}, id="expired"),
             pytest.param({"aud": "other"}, id="other-audience"),
             pytest.param({"key": "attacker"}, id="other-key"),
+            pytest.param({"typ": "JWT"}, id="other-type"),
             pytest.param({"sid": "00000000-0000-0000-0000-000000000000"}, id="other-session"),
             pytest.param({"other": "x" * 8192}, id="longer-than-8-kib"),
         ],

@@ -91,6 +91,7 @@ class TestRequireStrong:
             "x" * 9: "at least 10 characters",
             "\u00e9" * 37: "longer than 72 bytes",
             " " * 10: "too common",
+            "Qwertyuiop": "too common",
             f"{SERVICE_NAME}{10**8}": "name of the service",
         }.items():
             with pytest.raises(WeakPasswordError, match=reason):
