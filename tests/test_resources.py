@@ -71,7 +71,7 @@ OWN_FEATURES = {
         "            await self.session.flush()"
     ),
     r"responses=PRICE_RULE \|": "responses=CONFLICT |",
-    " A SKU can be used once, even if its item was deleted.": "",
+    " A SKU cannot be used again, even after its item was deleted.": "",
     " The price may at most double in one update.": "",
     "SKU": "sku",
 }

@@ -107,7 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers=ERROR_HANDLERS,
-        responses={"default": {"model": Problem, "description": "Another error."}},
+        responses={"default": {"model": Problem, "description": "Any other error."}},
         generate_unique_id_function=lambda route: route.name,
         # {% if cookiecutter.__server == "yes" %}
         # Without log records, which contain the messages of exceptions.

@@ -61,6 +61,8 @@ def delete_migration(copy: Path) -> None:
     sample.unlink()
     for file in folder.glob("*.py"):
         text = file.read_text()
+        if re.search(r'"(item_tags|items)"', text):
+            raise changes.RefusedError(f"{file.name} changes the sample's tables: delete it before")
         file.write_text(text.replace(f'_revision = "create_{NAME}"', f"_revision = {before}"))
     if not [*folder.glob("*.py")]:
         (folder / "initial.py").write_text(INITIAL)

@@ -186,7 +186,7 @@ def read_default(field: SimpleNamespace, text: str, whole: str) -> str:
 def read_resource(options: argparse.Namespace) -> SimpleNamespace:
     """Return what the templates need to know of the resource."""
     one = options.name
-    require(re.fullmatch(NAME, one), f"{one}: use a-z, 0-9 and _, at most 20 characters")
+    require(re.fullmatch(NAME, one), f"name={one}: use a-z, 0-9 and _, at most 20 characters")
     plural = ENGLISH.plural_noun(one.replace("_", " ")).replace(" ", "_")
     many = options.plural or plural
     require(re.fullmatch("[a-z][a-z0-9_]*", many) and many != one, f"{many}: set another plural")

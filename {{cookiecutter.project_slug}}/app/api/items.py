@@ -54,7 +54,7 @@ async def list_items(items: ItemServiceDep, query: Annotated[ItemQuery, Query()]
 async def create_item(
     items: ItemServiceDep, data: ItemCreate, request: Request, response: Response
 ) -> Item:
-    """Create an item. A SKU can be used once, even if its item was deleted."""
+    """Create an item. A SKU cannot be used again, even after its item was deleted."""
     item = await items.create(data)
     response.headers["Location"] = f"{request.url.path}/{item.id}"
     return item

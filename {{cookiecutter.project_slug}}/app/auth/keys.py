@@ -34,7 +34,7 @@ def parse_private_key(text: str) -> rsa.RSAPrivateKey:
         key = load_pem_private_key(decode(text), password=None)
         if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= MIN_BITS:
             return key
-    raise ValueError(f"must be an RSA private key of at least {MIN_BITS} bits in PEM")
+    raise ValueError(f"must be an RSA private key of at least {MIN_BITS} bits in PEM or base64")
 
 
 def parse_public_key(text: str) -> rsa.RSAPublicKey:
@@ -47,7 +47,7 @@ def parse_public_key(text: str) -> rsa.RSAPublicKey:
         key = load_pem_public_key(decode(text))
         if isinstance(key, rsa.RSAPublicKey) and key.key_size >= MIN_BITS:
             return key
-    raise ValueError(f"must be an RSA public key of at least {MIN_BITS} bits in PEM")
+    raise ValueError(f"must be an RSA public key of at least {MIN_BITS} bits in PEM or base64")
 
 
 def decode(text: str) -> bytes:

@@ -38,7 +38,8 @@ NewPassword = Annotated[
     Field(
         min_length=MIN_LENGTH,
         max_length=MAX_BYTES,
-        description=f"At most {MAX_BYTES} bytes in UTF-8. Common passwords are refused.",
+        description=f"At most {MAX_BYTES} bytes in UTF-8. The service may require more than "
+        f"{MIN_LENGTH} characters, and refuses common passwords.",
         examples=["correct horse battery"],
     ),
 ]

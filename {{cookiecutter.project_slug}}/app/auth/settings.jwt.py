@@ -67,6 +67,8 @@ class AuthSettings(RateLimitSettings):
         if counts_alone and max(self.workers, self.replicas) > 1:
             yield "REDIS_URL: must be set for several workers or replicas, unless GATEWAY_THROTTLES"
         # {% endif %}
+        if self.rsa_private_key_content and self.rsa_private_key_path:
+            yield "RSA_PRIVATE_KEY_PATH: must not be set together with RSA_PRIVATE_KEY_CONTENT"
         if not self.private_key:
             yield "RSA_PRIVATE_KEY_CONTENT: must be set, or RSA_PRIVATE_KEY_PATH"
         if self.password_hash_cost < 10:

@@ -38,13 +38,11 @@ async def find_user(session: AsyncSession, email: str) -> User:
 
 
 def ask_password(*, generate: bool) -> str:
-    """Return a new password, which the operator types or which is generated and printed."""
-    if not generate:
-        typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-        return typed
-    password = secrets.token_urlsafe(18)
-    click.echo(password)
-    return password
+    """Return a new password, which the operator types or which is generated."""
+    if generate:
+        return secrets.token_urlsafe(18)
+    typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return typed
 
 
 def create_user_service(session: AsyncSession, settings: AuthSettings) -> UserService:
@@ -66,6 +64,8 @@ def create_user(email: str, *, superuser: bool, generate_password: bool) -> None
         await accounts.create(email, password, is_superuser=superuser)
 
     run_in_session(settings, work)
+    if generate_password:
+        click.echo(password)
 
 
 @click.group()
@@ -87,6 +87,8 @@ def set_password(email: str, *, generate_password: bool) -> None:
         await end_sessions(session, UserSession.user_id == user.id)
 
     run_in_session(settings, work)
+    if generate_password:
+        click.echo(password)
 
 
 @users.command()

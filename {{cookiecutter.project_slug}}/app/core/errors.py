@@ -124,7 +124,7 @@ def problem_response(
         "detail": detail or title,
         "code": code,
         "request_id": get_contextvars().get("request_id", ""),
-        "timestamp": datetime.now(UTC).isoformat(),
+        "timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
         **members,
     }
     defaults = {"Cache-Control": "no-store"} | ({"Retry-After": "5"} if status == 503 else {})

@@ -57,7 +57,8 @@ def is_current(connection: Connection) -> bool:
     applied = set(connection.scalars(select(VERSIONS.c.version_num)))
     unknown = applied - {script.revision for script in scripts.walk_revisions()}
     if unknown:
-        get_logger("app.db").warning("schema_is_newer", revisions=sorted(unknown))
+        hint = "If no newer version is deployed, see docs/common-errors/migrations.md."
+        get_logger("app.db").warning("schema_is_newer", revisions=sorted(unknown), hint=hint)
     return bool(unknown) or applied == set(scripts.get_heads())
 
 

@@ -14,9 +14,7 @@ from alembic.operations.ops import DropTableOp, MigrationScript, ModifyTableOps
 # {% else %}
 from alembic.operations.ops import DropTableOp, MigrationScript
 # {% endif %}
-# {% if cookiecutter.database != "sqlite" %}
 from alembic.util import CommandError
-# {% endif %}
 from sqlalchemy import Connection
 
 from app.db import types
@@ -39,9 +37,15 @@ def render(_kind: str, element: object, _context: object) -> str | Literal[False
 def sort_dropped_tables(
     _context: object, _revision: object, scripts: list[MigrationScript]
 ) -> None:
-    """Drop tables before those that they refer to. Alembic drops them in arbitrary order."""
+    """Drop tables before those that they refer to. Alembic drops them in arbitrary order.
+
+    Raises:
+        CommandError: `alembic revision --autogenerate` has found no changes.
+    """
     for script in scripts:
         (upgrade,), (downgrade,) = script.upgrade_ops_list, script.downgrade_ops_list
+        if upgrade.is_empty() and getattr(context.config.cmd_opts, "autogenerate", False):
+            raise CommandError("The models have no changes.")
         drops = {op.table_name: op for op in upgrade.ops if isinstance(op, DropTableOp)}
         references = {name: find_references(op) - {name} for name, op in drops.items()}
         order = [name for name in TopologicalSorter(references).static_order() if name in drops]

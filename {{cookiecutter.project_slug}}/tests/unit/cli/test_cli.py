@@ -23,11 +23,11 @@ def started(monkeypatch: pytest.MonkeyPatch, log_lines: object) -> list[dict[str
 
 
 def test_serve_passes_the_settings_to_uvicorn(started: list[dict[str, Any]]) -> None:
-    variables = {"FORWARDED_ALLOW_IPS": "10.0.0.0/8,127.0.0.1", "PORT": "8001"}
+    variables = {"FORWARDED_ALLOW_IPS": "10.0.0.0/8,127.0.0.1", "PORT": "0"}
     assert CliRunner().invoke(main, ["serve"], env=variables).exit_code == 0
     (options,) = started
     assert options["forwarded_allow_ips"] == ["10.0.0.0/8", "127.0.0.1/32"]
-    assert (options["port"], options["log_config"]) == (8001, None)
+    assert (options["port"], options["log_config"]) == (0, None)
 
 
 @pytest.mark.parametrize(
