@@ -146,7 +146,8 @@ def test_images_of_servers_are_pinned_and_keep_their_data(containers: Containers
 def test_no_secret_is_in_an_environment(containers: Containers) -> None:
     for service in containers.services.values():
         for variable, value in service.get("environment", {}).items():
-            secret = re.search("PASSWORD|SECRET|(?<!PUBLIC_)KEY|TOKEN|URL", variable)
+            # RSA_PUBLIC_KEYS and API_KEYS, which holds digests, are none.
+            secret = re.search("PASSWORD|SECRET|KEY(?!S)|TOKEN|URL", variable)
             assert not secret or re.match(r"/run/secrets|sqlite:", str(value)), variable
 
 

@@ -14,7 +14,7 @@ up: uv.lock secrets ## Build the image, start the services and wait until they a
 up-dev: uv.lock secrets ## Start them in the foreground, with this folder's code and reload
 	$(COMPOSE) -f compose.yaml -f compose.dev.yaml up --build
 
-down: ## Stop and remove the containers, but keep the data
+down: ## Stop and remove the containers, but no volume
 	$(COMPOSE) down
 
 logs: ## Follow the logs

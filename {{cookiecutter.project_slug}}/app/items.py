@@ -113,13 +113,9 @@ class ItemService:
         """
         changes = data.model_dump()
         if changes:
-            # Locks the row: concurrent updates must not overwrite each other. SQLite has no FOR
-            # UPDATE.
-            locked = update(Item).where(Item.id == item_id)
-            # {% if cookiecutter.auth != "none" %}
-            locked = locked.where(Item.owner_id == self.owner_id)
-            # {% endif %}
-            await self.session.execute(locked.values(updated_at=utc_now()))
+            # Locks the row by its key alone, or requests deadlock. SQLite has no FOR UPDATE.
+            lock = update(Item).where(Item.id == item_id).values(updated_at=utc_now())
+            await self.session.execute(lock)
         item = await self.get(item_id)
         check_price_increase(item.price, changes.get("price", item.price))
         if "tags" in changes:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import jwt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from structlog import get_logger
 
 from app.auth.errors import challenge
@@ -22,7 +22,7 @@ KIND_CLAIMS = {"token_use": "access", "typ": "Bearer"}  # Amazon Cognito, Keyclo
 SCOPE_CLAIMS = {"scope", "scp"}
 ID_TOKEN_CLAIMS = {"at_hash", "c_hash", "nonce"}  # OpenID Connect Core 1.0 sections 2 and 3.3.2.11
 
-Timestamp = Annotated[int, Field(ge=0, lt=2**53)]
+Timestamp = Annotated[float, Field(ge=0, lt=2**53)]  # RFC 7519 section 2 allows fractions
 
 log = get_logger("app.auth")
 
@@ -83,6 +83,8 @@ async def read_token(token: str, provider: Provider, settings: AuthSettings) -> 
         check_kind(header, payload, require_at_jwt=settings.oidc_require_at_jwt)
     except PARSER_ERRORS as error:
         reason = str(error) if isinstance(error, jwt.PyJWTError) else type(error).__name__
+        if isinstance(error, ValidationError):
+            reason = f"invalid claim {error.errors()[0]['loc'][0]}"
         log.info("token_rejected", reason=reason)
         raise InvalidTokenError from None
     return claims

@@ -1,4 +1,4 @@
-"""The route that tells clients where to log in, and what authenticated requests share."""
+"""The login metadata route, and the resources that authentication shares."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ router = APIRouter(tags=["auth"], lifespan=open_auth)
 
 @router.get(LOGIN_PATH, responses=problems(503))
 async def read_login_metadata(request: Request) -> Metadata:
-    """Return where clients log users in, by authorization code with PKCE, and with which scopes."""
+    """Return the provider's endpoints and scopes for logging in (authorization code with PKCE)."""
     metadata: Metadata = await request.app.state.provider.get_metadata()
     scopes = request.app.state.settings.oidc_docs_scopes
     login = {"grant_types_supported": ["authorization_code"], "scopes_supported": scopes}

@@ -42,4 +42,4 @@ class AuthSettings(RateLimitSettings):
         """Yield a message for each value that staging and production must not have."""
         yield from super().find_unsafe_values()
         if not self.oidc_issuer.startswith("https://"):
-            yield "OIDC_ISSUER: must be set, to a URL with https"
+            yield "OIDC_ISSUER: must be an https:// URL"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends
 from sqlalchemy import bindparam, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
@@ -46,8 +47,13 @@ class KeyService:
         if key.last_used_at is None or key.last_used_at <= now - USE_RECORDED_EVERY:
             is_unchanged = ApiKey.last_used_at == key.last_used_at  # by a concurrent request
             statement = update(ApiKey).where(ApiKey.id == key.id, is_unchanged)
-            await self.session.execute(statement.values(last_used_at=now))
-            await self.session.commit()
+            key_id = key.key_id
+            try:
+                await self.session.execute(statement.values(last_used_at=now))
+                await self.session.commit()
+            except OperationalError:  # the table is locked: the next request will record it
+                await self.session.rollback()
+                await self.find(key_id)  # reloads the key
 
     async def add(self, client_name: str, key: ApiKey) -> None:
         """Store a key, and its client if there is none with this name."""

@@ -11,6 +11,7 @@ import click
 from pydantic_settings import SettingsError
 
 from app.core.checks import Finding, check_process
+from app.core.logging import configure_logging
 # {% if cookiecutter.database != "none" %}
 from app.db.checks import check_database
 # {% endif %}
@@ -28,6 +29,7 @@ from app.settings import Settings, load_settings
 )
 def check(*, deploy: bool, as_json: bool, fail_level: str) -> None:
     """Report mistakes in the configuration. Exit with status 1 if there are any."""
+    configure_logging("ERROR")  # stdout is for the findings
     settings, findings = check_settings(deploy=deploy)
     if settings and deploy:
         findings += check_process(settings)

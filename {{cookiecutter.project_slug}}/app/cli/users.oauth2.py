@@ -63,5 +63,5 @@ def set_active(subject: str, *, is_active: bool) -> None:
 
     user = run_in_session(settings, work)
     if user is None:
-        raise click.ClickException("No user has this subject. Run: manage users list")
+        raise click.ClickException("No user has this subject. Run: uv run manage users list")
     log.warning("user_updated", user_id=str(user.id), is_active=is_active)

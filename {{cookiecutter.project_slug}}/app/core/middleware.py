@@ -57,7 +57,7 @@ def wrap(app: ASGIApp, settings: CoreSettings) -> ASGIApp:
             allow_origins=settings.cors_origins,
             allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
             allow_headers=CORS_HEADERS,
-            expose_headers=("X-Request-ID", "Retry-After", "Location", "ETag"),
+            expose_headers=("X-Request-ID", "Retry-After", "Location"),
         )
     return RequestMiddleware(app, settings.allowed_hosts)
 

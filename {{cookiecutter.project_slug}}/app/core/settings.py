@@ -88,7 +88,7 @@ class CoreSettings(BaseSettings):
         # The default names the local machine, which is never the host name of production.
         hosts = self.allowed_hosts if "allowed_hosts" in self.model_fields_set else []
         if not hosts or "*" in hosts:
-            yield "ALLOWED_HOSTS: must name the hosts of this service, without *"
+            yield "ALLOWED_HOSTS: must list the host names of the service, without *"
         if "*" in self.cors_origins:
             yield "CORS_ORIGINS: must not be *"
 

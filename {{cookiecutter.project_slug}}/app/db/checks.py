@@ -38,8 +38,8 @@ async def check_database(settings: DatabaseSettings) -> list[Finding]:
     except SchemaError as error:
         findings.append(Finding("db.schema", "error", "The schema is outdated.", str(error)))
     except DBAPIError as error:
-        message = f"The database does not respond ({type(error.orig).__name__})."
-        hint = "Check DATABASE_URL and the server."
+        message = f"The database cannot be used: {error.orig}"
+        hint = "Check DATABASE_URL and the server, and create the database if it is missing."
         findings.append(Finding("db.unavailable", "error", message, hint))
     finally:
         await engine.dispose()

@@ -41,7 +41,9 @@ def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:
 
 
 def create_tls_context(query: Mapping[str, Any]) -> ssl.SSLContext | None:
-    """Return the TLS context for `ssl-mode`, or None for DISABLED and PREFERRED (the default).
+    """Return the TLS context for `ssl-mode`, or None for DISABLED and PREFERRED, the default.
+
+    Unlike the `mysql` client, the driver does not try TLS first with PREFERRED.
 
     REQUIRED verifies nothing, VERIFY_CA the certificate and VERIFY_IDENTITY also the host name
     (MySQL Reference Manual 6.2.3), against `ssl_ca` or the authorities of the system.

@@ -84,5 +84,9 @@ class DatabaseSettings(CoreSettings):
         yield from super().find_unsafe_values()
         if not self.database_url or self.database.get_backend_name() != BACKEND:
             yield f"DATABASE_URL: must be a {BACKEND}:// URL"
+        # {% if cookiecutter.database == "sqlite" %}
+        if self.database.database in (None, "", ":memory:"):
+            yield "DATABASE_URL: must name a file"
+        # {% endif %}
         if PLACEHOLDER.search(self.database.render_as_string(hide_password=False)):
             yield "DATABASE_URL: contains a placeholder"

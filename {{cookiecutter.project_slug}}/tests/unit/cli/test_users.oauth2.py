@@ -50,4 +50,4 @@ async def test_unknown_subject_exits_with_1(manage: Manage) -> None:
     result = await manage("deactivate", "nobody")
 
     assert result.exit_code == 1
-    assert result.stderr == "Error: No user has this subject. Run: manage users list\n"
+    assert result.stderr == "Error: No user has this subject. Run: uv run manage users list\n"
