@@ -13,7 +13,7 @@ $(BIN)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Error: Python 3.11 or later is required. Run: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.13.9'
-	$(BIN)/uv pip install --quiet --group dev
+	$(BIN)/uv pip install --quiet --python .venv --group dev
 	@touch $@
 
 demo: setup ## Bake the default project, start it and call it (ONCE=1 stops then, PORT=8001 changes the port)
