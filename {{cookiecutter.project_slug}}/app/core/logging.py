@@ -20,6 +20,7 @@ from structlog.typing import EventDict
 
 # Characters that JSON allows, but that terminals interpret and tools split lines at.
 UNPRINTABLE = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 STANDARD_FIELDS = frozenset(
     {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message", "taskName"}
 )
@@ -50,6 +51,7 @@ def summarize_request(_logger: object, _method: str, event: EventDict) -> EventD
         event["time"] = event.pop("timestamp")  # ConsoleRenderer would put both first
         names = ("method", "path", "status", "duration_ms")
         method, path, status, duration = (event.pop(name) for name in names)
+        path = CONTROL_CHARACTERS.sub(lambda match: repr(match[0])[1:-1], path)
         event["event"] = f"{method} {path} {status} {duration:.0f} ms"
     return event
 
