@@ -177,11 +177,10 @@ ERROR_HANDLERS: dict[type[Exception] | int, Any] = {
 
 def find_allowed_methods(request: Request) -> set[str]:
     """Return the methods of all routes with this path (RFC 9110 section 10.2.1)."""
-    methods: set[str] = set()
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    for route in iter_route_contexts(request.app.routes):
-        if route.path_regex.match(path):
-            methods |= route.methods or set()
+    routes = iter_route_contexts(request.app.routes)
+    found = [route.methods or set() for route in routes if route.path_regex.match(path)]
+    methods: set[str] = set().union(*found)
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
