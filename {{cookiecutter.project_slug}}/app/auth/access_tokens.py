@@ -22,7 +22,7 @@ KIND_CLAIMS = {"token_use": "access", "typ": "Bearer"}  # Amazon Cognito, Keyclo
 SCOPE_CLAIMS = {"scope", "scp"}
 ID_TOKEN_CLAIMS = {"at_hash", "c_hash", "nonce"}  # OpenID Connect Core 1.0 sections 2 and 3.3.2.11
 
-Timestamp = Annotated[float, Field(ge=0, lt=2**53)]  # RFC 7519 section 2 allows fractions
+Timestamp = Annotated[int, Field(ge=0, lt=2**53)]
 
 log = get_logger("app.auth")
 
