@@ -85,8 +85,6 @@ KEEP_IF = {
     "app/auth/users.jwt.py": JWT,
     "app/auth/users.oauth2.py": OAUTH2 and SQL,
     "app/core/checks.py": SERVED,
-    "app/core/docs.py": not OAUTH2,
-    "app/core/docs.oauth2.py": OAUTH2,
     "app/core/rate_limit.py": AUTH != "none",
     "app/core/telemetry.py": SERVED,
     "app/cli/uvicorn_server.py": SERVED,

@@ -1,7 +1,15 @@
 """The documentation pages."""
 
 from fastapi import APIRouter, Request
+# {% if cookiecutter.auth == "oauth2" %}
+from fastapi.openapi.docs import (
+    get_redoc_html,
+    get_swagger_ui_html,
+    get_swagger_ui_oauth2_redirect_html,
+)
+# {% else %}
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+# {% endif %}
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 OPENAPI_URL = "/openapi.json"
@@ -22,12 +30,43 @@ async def redirect_to_docs(request: Request) -> RedirectResponse:
     return RedirectResponse(request.scope.get("root_path", "") + "/docs")
 
 
+# {% if cookiecutter.auth == "oauth2" %}
+@router.get("/docs")
+async def get_swagger_ui_with_login(request: Request) -> HTMLResponse:
+    """Return Swagger UI, which logs users in by authorization code with PKCE."""
+    settings = request.app.state.settings
+    page = get_swagger_ui_html(
+        openapi_url=get_openapi_url(request),
+        title=request.app.title,
+        oauth2_redirect_url=f"{request.scope.get('root_path', '')}/docs/oauth2-redirect",
+        init_oauth={
+            "clientId": settings.oidc_docs_client_id,
+            "usePkceWithAuthorizationCodeGrant": True,
+            "scopes": settings.oidc_docs_scopes,
+            "additionalQueryStringParams": {"audience": settings.oidc_audience},
+        },
+    )
+    provider = "/".join(settings.oidc_issuer.split("/")[:3])
+    page.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.replace(
+        "connect-src", f"connect-src {provider}"
+    )
+    return page
+
+
+@router.get("/docs/oauth2-redirect")
+async def get_login_redirect() -> HTMLResponse:
+    """Return the page that passes the authorization code to Swagger UI."""
+    page = get_swagger_ui_oauth2_redirect_html()
+    page.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    return page
+# {% else %}
 @router.get("/docs")
 async def get_swagger_ui(request: Request) -> HTMLResponse:
     """Return Swagger UI."""
     page = get_swagger_ui_html(openapi_url=get_openapi_url(request), title=request.app.title)
     page.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return page
+# {% endif %}
 
 
 @router.get("/redoc")
