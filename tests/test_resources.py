@@ -41,7 +41,8 @@ RESOURCES = [
     ),
 ]
 NEW = "customers or parcels or order_entries"
-# The tests of the core that depend on the routes or the tables of a project.
+# The tests of the core that depend on the routes or the tables of a project. They run on the
+# server of a project that has one.
 CORE = "protection or http or migrations or schema or types or database or stored_keys"
 
 # What only the sample has: tags, a search, an upper-case SKU that never changes, a limit on prices.
@@ -101,8 +102,7 @@ class Copy:
 
     def __init__(self, workshop: Workshop, project: Project) -> None:
         self.variables = workshop.variables(project)
-        self.has_server = project.context["database"] in ("postgresql", "mysql")
-        if self.has_server:
+        if project.context["database"] in ("postgresql", "mysql"):
             server = database_server(project.context["database"])
             self.variables["TEST_DATABASE_URL"] = f"{server}/test_{workshop.path.name}"
         self.path = workshop.copy(project)
@@ -156,9 +156,6 @@ def test_sample_is_replaced_by_three_resources(copy: Copy) -> None:
     copy.run(
         "uv", "run", "pytest", "-q", "-k", f"({CORE} or {NEW}) and not Startup and not Failure"
     )
-    if copy.has_server:
-        tests = ("pytest", "-q", "tests/integration", "-k", f"migrations or schema or {NEW}")
-        copy.run("uv", "run", "python", "-m", "tests.with_database", *tests)
 
 
 @on(("modular", "jwt", "sqlite", "no"), ("flat", "none", "sqlite", "no"))

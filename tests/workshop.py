@@ -61,8 +61,8 @@ def plan(project: Project) -> Plan:
 
 
 def is_default(project: Project) -> bool:
-    """Return whether this is the default project, with the Python that runs the tests."""
-    return project.answers == default_answers()
+    """Return whether the code is that of the default project, with the Python that runs the tests."""
+    return code_of(project.answers) == code_of(default_answers())
 
 
 @dataclass(frozen=True)
