@@ -61,7 +61,7 @@ def plan(project: Project) -> Plan:
 
 
 def is_default(project: Project) -> bool:
-    """Return whether the code is that of the default project, with the Python that runs the tests."""
+    """Return whether this is the code of the default project, with the Python of the tests."""
     return code_of(project.answers) == code_of(default_answers())
 
 
