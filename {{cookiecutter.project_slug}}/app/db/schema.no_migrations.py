@@ -15,8 +15,13 @@ class SchemaError(Exception):
 
 
 async def update_schema(settings: DatabaseSettings) -> None:
+    # {% if cookiecutter.database == "sqlite" %}
+    """Bring the schema up to date."""
+    engine = create_engine(settings)
+    # {% else %}
     """Bring the schema up to date, without a statement timeout."""
     engine = create_engine(settings.model_copy(update={"database_statement_timeout": 0}))
+    # {% endif %}
     try:
         await upgrade(engine)
     finally:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PlainValidator, Secret
+from pydantic import Field, PlainValidator, Secret
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -67,8 +67,10 @@ class DatabaseSettings(CoreSettings):
     """Connections that each process keeps open; 0 opens one for each request."""
     database_max_overflow: int = Field(default=5, ge=0, le=1000)
     """Additional connections under load."""
-    database_statement_timeout: NonNegativeInt = 30
+    # {% if cookiecutter.database != "sqlite" %}
+    database_statement_timeout: int = Field(default=30, ge=0)
     """Seconds after which a statement is cancelled; 0 disables it."""
+    # {% endif %}
     update_schema_on_startup: bool = Field(
         default_factory=lambda known: known["environment"] == "local"
     )

@@ -107,10 +107,13 @@ def refuse_other_database(backend: str) -> None:
 
 # {% endif %}
 async def connect_and_migrate() -> None:
+    # {% if cookiecutter.database == "sqlite" %}
+    """Run the migrations on a new connection."""
+    engine = create_engine(load_settings())
+    # {% else %}
     """Run the migrations on a new connection, without a statement timeout."""
     settings = load_settings().model_copy(update={"database_statement_timeout": 0})
     engine = create_engine(settings)
-    # {% if cookiecutter.database != "sqlite" %}
     refuse_other_database(engine.dialect.name)
     # {% endif %}
     async with engine.connect() as connection:
