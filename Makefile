@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Many tests wait for a server or a process that they started, so there are more workers than CPUs.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() * 3 // 2)')
 .PHONY: help setup demo bench test kits test-all lint check ci pictures release
 
 help: ## List the targets
@@ -23,10 +25,10 @@ bench: setup ## Compare the default project with a minimal service (needs wrk)
 	@$(BIN)/python scripts/benchmark.py
 
 test: setup ## Bake every combination, lint each code and test a selection
-	$(BIN)/pytest -n logical --ignore=tests/kits $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --ignore=tests/kits $(ARGS)
 
 kits: setup ## Run the tests that start projects as in production
-	$(BIN)/pytest -n logical tests/kits $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) tests/kits $(ARGS)
 
 test-all: test kits ## Run both
 
@@ -35,7 +37,7 @@ lint: setup ## Lint the template
 	$(BIN)/ruff check hooks scripts tests
 
 check: lint ## Lint the template and check what is quick to check in the bakes
-	$(BIN)/pytest -n logical -m "not slow" --quick
+	$(BIN)/pytest -n $(WORKERS) -m "not slow" --quick
 
 ci: check ## Run what the workflow ci.yml runs
 

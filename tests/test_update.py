@@ -279,9 +279,9 @@ def test_authentication_is_added_to_a_project_with_data(
     assert "app/migrations/versions/create_items.py" in output
     run("uv", "run", "manage", "migrate", cwd=project, **variables)
     run("make", "check-migrations", "lint", cwd=project, **variables)
-    tests = ("migrations", "items", "ownership")
-    paths = [f"tests/integration/test_{name}.py" for name in tests]
-    run("uv", "run", "pytest", *paths, "tests/integration/auth", cwd=project, **variables)
+    tests = ("test_migrations", "test_items", "test_ownership", "auth/test_login")
+    paths = [f"tests/integration/{name}.py" for name in tests]
+    run("uv", "run", "pytest", *paths, cwd=project, **variables)
 
 
 @pytest.mark.slow
