@@ -37,7 +37,7 @@ lint: setup ## Lint the template
 	$(BIN)/ruff check hooks scripts tests
 
 check: lint ## Lint the template and check what is quick to check in the bakes
-	$(BIN)/pytest -n $(WORKERS) -m "not slow" --quick --ignore=tests/kits
+	$(BIN)/pytest -n logical -m "not slow" --quick --ignore=tests/kits
 
 ci: check ## Run what the workflow ci.yml runs
 

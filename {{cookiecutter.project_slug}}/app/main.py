@@ -93,7 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings = load_settings()
         configure_logging(settings.log_level, local=settings.environment == "local")
         # {% if cookiecutter.__server == "yes" %}
-        load_telemetry_variables(Settings)
+        load_telemetry_variables()
         # {% endif %}
     about = metadata(SERVICE_NAME)
     app = Service(

@@ -6,6 +6,7 @@ from base64 import b64decode
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -93,8 +94,11 @@ def create_private_key(path: Path) -> None:
     pem = rsa.generate_private_key(public_exponent=65537, key_size=MIN_BITS).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
-    path.touch(0o600, exist_ok=False)
-    path.write_bytes(pem)
+    with TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder, path.name)
+        draft.touch(0o600)
+        draft.write_bytes(pem)
+        os.link(draft, path)  # another process sees a complete file or none
 
 
 def get_signing_key(configured: rsa.RSAPrivateKey | None) -> rsa.RSAPrivateKey:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import contains_eager
 
 from app.auth.models import ApiClient, ApiKey
 from app.core.errors import NotFoundError
+from app.db.errors import unique
 from app.db.session import SessionDep
 
 USE_RECORDED_EVERY = timedelta(minutes=1)
@@ -56,11 +57,16 @@ class KeyService:
                 await self.find(key_id)  # reloads the key
 
     async def add(self, client_name: str, key: ApiKey) -> None:
-        """Store a key, and its client if there is none with this name."""
+        """Store a key, and its client if there is none with this name.
+
+        Raises:
+            ConflictError: Another process has just created the client.
+        """
         client = select(ApiClient).where(ApiClient.name == client_name)
         key.client = await self.session.scalar(client) or ApiClient(name=client_name)
         self.session.add(key)
-        await self.session.flush()
+        with unique("The client was created at the same time. Try again."):
+            await self.session.flush()
 
     async def revoke(self, key_id: str) -> None:
         """Revoke a key with immediate effect.

@@ -5,7 +5,7 @@ looser by the number of processes, but no route is unprotected or closed.
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import sha256
 from typing import Annotated
 
@@ -47,15 +47,13 @@ class LoginThrottle:
         """
         await self._reserve(f"auth:client:{self.client}:sign-up", self.per_client)
 
-    @asynccontextmanager
-    async def limit_failures(self) -> AsyncGenerator[None]:
+    def limit_failures(self) -> AbstractAsyncContextManager[None]:
         """Count an attempt of the client if it fails.
 
         Raises:
             RateLimitedError: The client is over its limit.
         """
-        async with self._attempt(f"auth:client:{self.client}", self.per_client):
-            yield
+        return self._attempt(f"auth:client:{self.client}", self.per_client)
 
     @asynccontextmanager
     async def limit_guesses(self, email: str) -> AsyncGenerator[None]:

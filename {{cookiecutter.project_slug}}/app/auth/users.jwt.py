@@ -58,11 +58,10 @@ class UserService:
         if user is None or not is_match or not user.is_active:
             log.warning("authn_login_fail", user_id=str(user.id) if user else None)
             raise InvalidCredentialsError
-        if not self.passwords.is_outdated(user.password_hash):
-            return user
-        if await self.replace_password(user, password):
-            return user
-        return await self.authenticate(email, password)  # it was changed in the meantime
+        is_outdated = self.passwords.is_outdated(user.password_hash)
+        if is_outdated and not await self.replace_password(user, password):
+            return await self.authenticate(email, password)  # it was changed in the meantime
+        return user
 
     async def change_password(self, user: User, current: str, new: str) -> None:
         """Replace the password of a user who knows the current one.

@@ -28,7 +28,7 @@ from app.settings import Settings, load_settings
     help="Lowest level that fails the check.",
 )
 def check(*, deploy: bool, as_json: bool, fail_level: str) -> None:
-    """Report mistakes in the configuration. Exit with status 1 if there are any."""
+    """Report mistakes in the configuration. Exit with status 1 for those of `--fail-level`."""
     configure_logging("ERROR")  # stdout is for the findings
     settings, findings = check_settings(deploy=deploy)
     if settings and deploy:

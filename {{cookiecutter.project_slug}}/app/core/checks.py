@@ -8,8 +8,6 @@ from typing import Literal, NamedTuple
 
 from app.core.settings import CoreSettings
 
-EVERYWHERE = {"0.0.0.0/0", "::/0"}
-
 
 class Finding(NamedTuple):
     """Something that is wrong, and how to correct it."""
@@ -22,7 +20,6 @@ class Finding(NamedTuple):
 
 def check_process(settings: CoreSettings) -> Iterator[Finding]:
     """Report settings and a process that production accepts, but that are rarely intended."""
-    proxies = {str(network) for network in settings.forwarded_allow_ips}
     set_proxy = "Set FORWARDED_ALLOW_IPS to the address of the proxy."
     # Its default depends on ENVIRONMENT, which may not be that of production here.
     if settings.docs_enabled and "docs_enabled" in settings.model_fields_set:
@@ -33,10 +30,10 @@ def check_process(settings: CoreSettings) -> Iterator[Finding]:
     if any(origin.startswith("http://") for origin in settings.cors_origins):
         message = "CORS_ORIGINS contains an origin without TLS."
         yield Finding("core.cors", "warning", message, "Use https:// origins only.")
-    if not proxies:
+    if not settings.forwarded_allow_ips:
         message = "No proxy is trusted, so all clients behind one share its address."
         yield Finding("core.proxy", "warning", message, set_proxy)
-    if proxies & EVERYWHERE:
+    if any(network.prefixlen == 0 for network in settings.forwarded_allow_ips):
         yield Finding("core.proxy", "error", "Clients can claim any address.", set_proxy)
     if os.name == "posix" and os.geteuid() == 0:
         yield Finding("core.root", "warning", "The process runs as root.", "Use another user.")

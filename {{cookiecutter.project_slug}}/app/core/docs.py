@@ -1,16 +1,22 @@
 """The documentation pages."""
 
-from fastapi import APIRouter, Request
 # {% if cookiecutter.auth == "oauth2" %}
+from contextlib import suppress
+
+from fastapi import APIRouter, Request
 from fastapi.openapi.docs import (
     get_redoc_html,
     get_swagger_ui_html,
     get_swagger_ui_oauth2_redirect_html,
 )
-# {% else %}
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-# {% endif %}
 from fastapi.responses import HTMLResponse, RedirectResponse
+
+from app.core.errors import AppError
+# {% else %}
+from fastapi import APIRouter, Request
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.responses import HTMLResponse, RedirectResponse
+# {% endif %}
 
 OPENAPI_URL = "/openapi.json"
 # Allows what the two pages load: a bundle from a CDN, started by an inline script.
@@ -46,9 +52,12 @@ async def get_swagger_ui_with_login(request: Request) -> HTMLResponse:
             "additionalQueryStringParams": {"audience": settings.oidc_audience},
         },
     )
-    provider = "/".join(settings.oidc_issuer.split("/")[:3])
+    urls = [settings.oidc_issuer]
+    with suppress(AppError):  # the provider is unavailable
+        urls.append((await request.app.state.provider.get_metadata()).token_endpoint)
+    origins = {"/".join(url.split("/")[:3]) for url in urls}
     page.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.replace(
-        "connect-src", f"connect-src {provider}"
+        "connect-src", f"connect-src {' '.join(sorted(origins))}"
     )
     return page
 

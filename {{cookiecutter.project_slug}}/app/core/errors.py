@@ -68,7 +68,10 @@ class ConflictError(AppError):
 
 def list_codes() -> list[str]:
     """Return every error code that a response can have."""
-    return sorted({*CODES.values(), *(error.code for error in AppError.__subclasses__())})
+    errors = AppError.__subclasses__()
+    for error in errors:
+        errors += error.__subclasses__()
+    return sorted({*CODES.values(), *(error.code for error in errors)})
 
 
 class FieldError(BaseModel):

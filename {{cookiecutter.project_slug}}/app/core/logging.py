@@ -46,7 +46,7 @@ def render_value(value: object) -> str:
 
 def summarize_request(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Turn an access record into `GET /path 200 12 ms`, followed by the remaining fields."""
-    if event["event"] == "request":
+    if event["logger"] == "app.access" and event["event"] == "request":
         del event["level"]
         event["time"] = event.pop("timestamp")  # ConsoleRenderer would put both first
         names = ("method", "path", "status", "duration_ms")

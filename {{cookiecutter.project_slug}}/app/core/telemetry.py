@@ -4,23 +4,22 @@ import os
 import re
 
 from opentelemetry.trace import format_trace_id, get_current_span
-from pydantic_settings import BaseSettings, DotEnvSettingsSource
+from pydantic_settings import DotEnvSettingsSource
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from app.core.middleware import find_header
-from app.core.settings import SERVICE_NAME
+from app.core.settings import SERVICE_NAME, CoreSettings
 
 TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-def load_telemetry_variables(settings_class: type[BaseSettings]) -> None:
+def load_telemetry_variables() -> None:
     """Copy the `OTEL_*` variables of `.env` to the environment, where OpenTelemetry reads them.
 
     The service is named after the project unless `OTEL_SERVICE_NAME` is set.
     """
-    variables = DotEnvSettingsSource(settings_class).env_vars
-    for name, value in variables.items():
+    for name, value in DotEnvSettingsSource(CoreSettings).env_vars.items():
         if name.startswith("otel_") and value:
             os.environ.setdefault(name.upper(), value)
     os.environ.setdefault("OTEL_SERVICE_NAME", SERVICE_NAME)

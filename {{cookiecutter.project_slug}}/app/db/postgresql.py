@@ -22,9 +22,11 @@ def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:
     url = settings.database
     # asyncpg understands them only in a DSN.
     parameters = {name: value for name, value in url.query.items() if name not in LIBPQ_ONLY}
-    if parameters.get("sslrootcert") == "system":
-        parameters["sslrootcert"] = ssl.get_default_verify_paths().cafile or ""
+    is_system = parameters.get("sslrootcert") == "system"
+    if is_system:  # the name of a file for asyncpg
+        del parameters["sslrootcert"]
     connect_args = {
+        "ssl": ssl.create_default_context() if is_system else None,
         "dsn": f"postgresql://?{urlencode(parameters, doseq=True)}",
         "timeout": CONNECT_TIMEOUT_SECONDS,
         # Unlike the server's statement_timeout it also ends when the server has vanished.

@@ -22,8 +22,6 @@ from app.db.engine import (
 from app.db.schema import SchemaError, check_schema, update_schema, upgrade
 from app.db.settings import DatabaseSettings
 
-SAFE_METHODS = {"GET", "HEAD"}
-
 
 @asynccontextmanager
 async def open_database(app: FastAPI, settings: DatabaseSettings) -> AsyncGenerator[None]:
@@ -89,7 +87,7 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     commit becomes the response. GET and HEAD requests read without a transaction.
     """
     state = request.app.state
-    if request.method in SAFE_METHODS:
+    if request.method in ("GET", "HEAD"):
         async with state.read_sessions() as session:
             yield session
             session.sync_session.flush()  # nothing to write, or `refuse_flush` raises

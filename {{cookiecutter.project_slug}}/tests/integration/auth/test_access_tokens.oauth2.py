@@ -185,9 +185,17 @@ class TestLogin:
             "scopes_supported": ["openid", "items"],
         }
 
-    async def test_documentation_uses_pkce_and_may_call_provider(self, client: AsyncClient) -> None:
+    async def test_documentation_uses_pkce_and_may_call_provider(
+        self, running_app: FastAPI, client: AsyncClient
+    ) -> None:
         page = await client.get("/docs")
+        elsewhere = "https://tokens.example"
+        running_app.state.provider.metadata.token_endpoint = f"{elsewhere}/token"
+        other = await client.get("/docs")
 
         assert '"usePkceWithAuthorizationCodeGrant": true' in page.text
-        assert f"connect-src {get_provider().issuer} " in page.headers["content-security-policy"]
+        issuer = get_provider().issuer
+        assert f"connect-src {issuer} 'self'" in page.headers["content-security-policy"]
+        policy = other.headers["content-security-policy"]
+        assert f"connect-src {issuer} {elsewhere} 'self'" in policy
         assert (await client.get("/docs/oauth2-redirect")).status_code == 200

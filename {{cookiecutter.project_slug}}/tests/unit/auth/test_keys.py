@@ -115,6 +115,7 @@ class TestCreatePrivateKey:
             try:
                 create_private_key(file)
             except FileExistsError:
+                read_private_key(file)
                 return False
             return True
 

@@ -95,10 +95,12 @@ class TestTerminal:
         request = {"method": "GET", "path": "/x\x1b[2J\n", "status": 404, "duration_ms": 12.34}
 
         structlog.get_logger("app.access").info("request", **request, client_ip="203.0.113.7")
+        logging.getLogger("other").info("request")
 
         line = re.sub(r"\x1b\[\d*m", "", terminal.read_text())
         assert line.startswith(r"GET /x\x1b[2J\n 404 12 ms ")
         assert "client_ip=203.0.113.7" in line
+        assert "[other]" in line
 
     @pytest.mark.parametrize("is_local", [True, False])
     def test_only_local_terminals_have_colors(self, terminal: Terminal, is_local: bool) -> None:
