@@ -290,8 +290,9 @@ def test_restore_of_documentation_copies_the_data(bake: Bake, tmp_path: Path, ki
         ask(source, "CREATE TABLE numbers AS SELECT 7 AS number")
         names = {"app": source.rpartition("/")[2], "restored": target.rpartition("/")[2]}
         ask(source, f"DROP DATABASE {names['restored']}")  # the script creates it
-        script = re.sub(r"\b(app|restored)\b(?!\.)", lambda match: names[match[0]], script)
         server = urlsplit(source)
+        script = script.replace("--owner=app", f"--owner={server.username}")
+        script = re.sub(r"\b(app|restored)\b(?!\.)", lambda match: names[match[0]], script)
         account = f"[client]\nhost={server.hostname}\nuser={server.username}\n"
         (tmp_path / ".my.cnf").write_text(f"{account}port={server.port}\nprotocol=tcp\n")
         run(
