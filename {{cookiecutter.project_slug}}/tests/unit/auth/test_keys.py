@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -108,8 +109,17 @@ class TestReadPrivateKey:
 
 
 class TestCreatePrivateKey:
-    def test_concurrent_calls_create_one_key(self, tmp_path: Path) -> None:
+    def test_concurrent_calls_create_one_complete_key(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         file = tmp_path / "key.pem"
+        write = Path.write_bytes
+
+        def write_slowly(path: Path, content: bytes) -> int:
+            time.sleep(0.3)
+            return write(path, content)
+
+        monkeypatch.setattr(Path, "write_bytes", write_slowly)
 
         def create(_number: int) -> bool:
             try:
@@ -119,8 +129,8 @@ class TestCreatePrivateKey:
                 return False
             return True
 
-        with ThreadPoolExecutor(8) as threads:
-            assert sorted(threads.map(create, range(8))) == [False] * 7 + [True]
+        with ThreadPoolExecutor(4) as threads:
+            assert sorted(threads.map(create, range(4))) == [False] * 3 + [True]
         if os.name == "posix":
             assert file.stat().st_mode & 0o777 == 0o600
         assert list(tmp_path.iterdir()) == [file]
