@@ -22,11 +22,12 @@ def create_engine(settings: DatabaseSettings, **options: object) -> AsyncEngine:
     url = settings.database
     # asyncpg understands them only in a DSN.
     parameters = {name: value for name, value in url.query.items() if name not in LIBPQ_ONLY}
-    is_system = parameters.get("sslrootcert") == "system"
-    if is_system:  # the name of a file for asyncpg
+    context = None  # asyncpg follows `sslmode`
+    if parameters.get("sslrootcert") == "system":  # the name of a file for asyncpg
         del parameters["sslrootcert"]
+        context = ssl.create_default_context()
     connect_args = {
-        "ssl": ssl.create_default_context() if is_system else None,
+        "ssl": context,
         "dsn": f"postgresql://?{urlencode(parameters, doseq=True)}",
         "timeout": CONNECT_TIMEOUT_SECONDS,
         # Unlike the server's statement_timeout it also ends when the server has vanished.
