@@ -22,9 +22,9 @@ from app.auth import router as auth_router
 from app.core import docs, health
 from app.core.compression import CompressionMiddleware
 # {% if cookiecutter.auth == "none" %}
-from app.core.errors import ERROR_HANDLERS, Problem, document_problems
+from app.core.errors import ERROR_HANDLERS, document_problems
 # {% else %}
-from app.core.errors import ERROR_HANDLERS, Problem, document_problems, problems
+from app.core.errors import ERROR_HANDLERS, document_problems, problems
 # {% endif %}
 from app.core.logging import configure_logging
 from app.core.middleware import wrap
@@ -107,7 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers=ERROR_HANDLERS,
-        responses={"default": {"model": Problem, "description": "Any other error."}},
+        responses={"default": {"description": "Any other error."}},
         generate_unique_id_function=lambda route: route.name,
         # {% if cookiecutter.__server == "yes" %}
         # Without log records, which contain the messages of exceptions.

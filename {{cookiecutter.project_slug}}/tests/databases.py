@@ -75,6 +75,9 @@ async def prepare_schema(engine: AsyncEngine) -> None:
 
 
 async def delete_rows(engine: AsyncEngine) -> None:
+    """Leave the shared database empty. The one in memory ends with its engine."""
+    if not engine.url.database:
+        return
     async with engine.begin() as connection:
         for table in reversed(Base.metadata.sorted_tables):
             await connection.execute(delete(table))

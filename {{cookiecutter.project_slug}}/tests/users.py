@@ -137,4 +137,6 @@ def forge(token: str, key: str = "signing", algorithm: str = "RS256", **changes:
     """Return the token with other claims, or another `typ`, and a new signature."""
     header = read_part(token, 0)
     headers = {"kid": header["kid"], "typ": changes.pop("typ", header["typ"])}
-    return jwt.encode(read_part(token, 1) | changes, make_pem(key), algorithm, headers)
+    return jwt.encode(
+        read_part(token, 1) | changes, parse_private_key(make_pem(key)), algorithm, headers
+    )

@@ -103,10 +103,7 @@ class Problem(BaseModel):
 
 def problems(*statuses: int, description: str = "") -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI description of error responses, for the option `responses` of a route."""
-    return {
-        status: {"model": Problem, "description": description or phrases[status]}
-        for status in statuses
-    }
+    return {status: {"description": description or phrases[status]} for status in statuses}
 
 
 def problem_response(
@@ -188,9 +185,11 @@ def find_allowed_methods(request: Request) -> set[str]:
 
 
 def document_problems(document: dict[str, Any]) -> dict[str, Any]:
-    """Add the errors of invalid input to the OpenAPI document, and the media type of problems."""
-    document["components"]["schemas"]["Problem"]["properties"]["code"]["examples"] = list_codes()
-    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    """Add the errors of invalid input to the OpenAPI document, and the schema of all errors."""
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema["properties"]["code"]["examples"] = list_codes()
+    document["components"]["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for operation in (item for path in document["paths"].values() for item in path.values()):
         responses = operation["responses"]
         if "requestBody" in operation:
@@ -199,5 +198,5 @@ def document_problems(document: dict[str, Any]) -> dict[str, Any]:
             responses.setdefault("422", {"description": phrases[422]})
         for status, response in responses.items():
             if not status.startswith(("2", "3")):
-                response["content"] = problem
+                response["content"] = content
     return document
