@@ -51,13 +51,17 @@ def plan(project: Project) -> Plan:
     """Return what to run: everything for the default project, only linters if not selected.
 
     Measuring coverage doubles the time of the tests, so the projects with the most and the least
-    code do it. Another Python does not change what the server is asked.
+    code do it. Another Python does not change what the server is asked. In memory the same tests
+    use another engine, so of the projects with a server only the default and the flat ones run
+    them twice.
     """
     is_tested = code_of(project.answers) in tested_codes()
     has_server = project.context["database"] in ("postgresql", "mysql")
     is_small = project.context["database"] == project.context["auth"] == "none"
     uses_server = is_tested and has_server and project.answers["python_version"] == RUNNING_PYTHON
-    return Plan(is_tested, uses_server, is_default(project) or (is_tested and is_small))
+    runs_twice = is_default(project) or project.context["structure"] == "flat"
+    uses_memory = is_tested and (runs_twice or not uses_server)
+    return Plan(uses_memory, uses_server, is_default(project) or (is_tested and is_small))
 
 
 def is_default(project: Project) -> bool:
