@@ -53,7 +53,7 @@ async def connect(app: FastAPI) -> AsyncGenerator[AsyncClient]:
 
 @asynccontextmanager
 async def connect_user(app: FastAPI) -> AsyncGenerator[AsyncClient]:
-    """Start an application and yield a client that is signed in."""
+    """Start an application and yield a client that may use its resources."""
     async with connect(app) as client:
         # {% if cookiecutter.auth != "none" %}
         client.headers.update(await sign_in(app))

@@ -94,7 +94,7 @@ async def client(running_app: FastAPI) -> AsyncIterator[AsyncClient]:
 
 @pytest.fixture
 async def user_client(running_app: FastAPI) -> AsyncIterator[AsyncClient]:
-    """A client that is signed in."""
+    """A client that may use the resources."""
     async with open_client(running_app) as client:
         # {% if cookiecutter.auth != "none" %}
         client.headers.update(await sign_in(running_app))

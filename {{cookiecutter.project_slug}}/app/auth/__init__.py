@@ -1,6 +1,6 @@
-"""Authentication. Other packages use only these names, which are the same for every method.
+"""Authentication. Other packages import only these names.
 
-`router` holds the routes of authentication and, in its lifespan, the resources that they share.
+The lifespan of `router` opens and closes the resources of authentication.
 """
 
 from app.auth.dependencies import CurrentUser, get_current_user

@@ -42,7 +42,7 @@ def parse_key_id(text: str) -> str | None:
 def digest_key(text: str, settings: AuthSettings) -> str:
     """Return the HMAC-SHA256 of a key (RFC 2104) in hexadecimal digits.
 
-    Only who knows SECRET_KEY can compare a stolen digest with guessed keys.
+    Without SECRET_KEY, a stolen digest cannot be compared with guessed keys.
     """
     secret_key = settings.secret_key.get_secret_value() if settings.secret_key else ""
     return hmac.new(secret_key.encode(), text.encode(), sha256).hexdigest()

@@ -55,7 +55,7 @@ class InvalidHostError(AppError):
 
 
 class NotFoundError(AppError):
-    """The resource does not exist, or the current user may not see it."""
+    """The resource does not exist, or is hidden from the client."""
 
     status_code, code = 404, "NOT_FOUND"
 

@@ -69,7 +69,7 @@ class RequestMiddleware:
             await rejection(scope, receive, response)
         except ClientDisconnect:
             pass  # nobody waits for a response
-        except CancelledError:  # the time for a graceful shutdown is over
+        except CancelledError:  # the server stops without waiting any longer
             if response.status == NO_RESPONSE:
                 await problem_response(503)(scope, receive, response)
             raise
