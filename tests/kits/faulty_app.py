@@ -111,6 +111,11 @@ async def send_text(size: int = 5000, cache: str = "private") -> PlainTextRespon
     return PlainTextResponse("x" * size, headers={"Cache-Control": cache})
 
 
+@router.get("/invalid-header")
+async def send_invalid_header() -> PlainTextResponse:
+    return PlainTextResponse("x", headers={"Content-Disposition": 'filename="a\nb"'})
+
+
 @router.get("/page")
 async def send_page() -> HTMLResponse:
     return HTMLResponse("<!doctype html><title>Page</title>")

@@ -119,6 +119,15 @@ def test_large_header_section_is_431_and_takes_no_memory(service: Service) -> No
     assert ask(service, HEALTH).status == 200
 
 
+def test_large_trailer_section_closes_the_connection(service: Service) -> None:
+    head = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with service.connect() as connection, pytest.raises(ConnectionError):  # noqa: PT012
+        connection.sendall(head + b"2\r\n{}\r\n0\r\n")
+        for _ in range(1000):
+            connection.sendall(b"X: " + b"a" * 8000 + b"\r\n")
+    assert ask(service, HEALTH).status == 200
+
+
 def test_header_section_below_limit_is_served(service: Service) -> None:
     assert ask(service, HEALTH, X_Large="a" * 60_000).status == 200
 

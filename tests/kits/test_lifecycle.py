@@ -128,6 +128,12 @@ def test_idle_and_half_open_connections_do_not_hold_up_the_end(launch: Launch) -
     check_end(service)
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_failed_start_exits_with_3(launch: Launch, workers: str) -> None:
+    with launch(faulty=True, healthy=False, FAULT="lifespan", WORKERS=workers) as service:
+        assert service.wait(20) == 3
+
+
 def test_a_signal_during_the_start_ends_it(launch: Launch) -> None:
     with launch(faulty=True, healthy=False) as service:
         service.wait_for_record(lambda record: "startup" in record["event"], timeout=10)

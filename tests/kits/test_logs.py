@@ -72,6 +72,13 @@ def test_an_exception_at_the_start_is_one_traceback_in_json(launch: Launch, plac
     assert "KitFaultError: on purpose" in str(record)
 
 
+def test_a_header_that_the_server_refuses_is_logged(launch: Launch) -> None:
+    with launch(faulty=True) as service:
+        service.raw(Request(target=b"/faulty/invalid-header").encode())
+        (record,) = tracebacks(service.log())
+    assert "Invalid HTTP header value" in str(record)
+
+
 FAULTS = {
     "crash": (500, 1),
     "crash-in-thread": (500, 1),

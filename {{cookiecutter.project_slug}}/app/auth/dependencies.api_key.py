@@ -78,7 +78,9 @@ async def get_api_key(
         raise InvalidApiKeyError
     bind_contextvars(key_id=key.key_id)
     # {% if cookiecutter.database != "none" %}
-    await keys.record_use(key)
+    key = await keys.record_use(key)
+    if key is None:
+        raise InvalidApiKeyError
     # {% endif %}
     return key
 

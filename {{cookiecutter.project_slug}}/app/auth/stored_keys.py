@@ -7,13 +7,13 @@ from typing import Annotated
 
 from fastapi import Depends
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
 from app.auth.models import ApiClient, ApiKey
 from app.core.errors import NotFoundError
-from app.db.errors import unique
+from app.db.errors import is_transient, unique
 from app.db.session import SessionDep
 
 USE_RECORDED_EVERY = timedelta(minutes=1)
@@ -39,10 +39,13 @@ class KeyService:
         key: ApiKey | None = await self.session.scalar(VALID_KEY, parameters)
         return key
 
-    async def record_use(self, key: ApiKey) -> None:
+    async def record_use(self, key: ApiKey) -> ApiKey | None:
         """Store that the key is used, at most once a minute.
 
         It is committed at once: other requests with the key must not wait for this one to end.
+
+        Returns:
+            The key, or None if it was revoked meanwhile.
         """
         now = datetime.now(UTC)
         if key.last_used_at is None or key.last_used_at <= now - USE_RECORDED_EVERY:
@@ -52,9 +55,13 @@ class KeyService:
             try:
                 await self.session.execute(statement.values(last_used_at=now))
                 await self.session.commit()
-            except OperationalError:  # the table is locked: the next request will record it
+            except DBAPIError as error:
+                if not is_transient(error):
+                    raise
+                # Locked, full or read-only: a later request records it.
                 await self.session.rollback()
-                await self.find(key_id)  # reloads the key
+                return await self.find(key_id)
+        return key
 
     async def add(self, client_name: str, key: ApiKey) -> None:
         """Store a key, and its client if there is none with this name.

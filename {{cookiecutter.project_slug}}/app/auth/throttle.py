@@ -11,6 +11,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from limits import RateLimitItemPerMinute
+from limits.aio.strategies import FixedWindowRateLimiter
 from structlog import get_logger
 
 from app.auth.passwords import InvalidCredentialsError
@@ -72,27 +73,23 @@ class LoginThrottle:
     @asynccontextmanager
     async def _attempt(self, key: str, limit: RateLimitItemPerMinute) -> AsyncGenerator[None]:
         # Reserve the attempt first: guesses that arrive together must not all pass the check.
-        await self._reserve(key, limit)
+        counter = await self._reserve(key, limit)
         try:
             yield
         except FAILURES:
             raise
         except BaseException:
-            await self._release(key, limit)
+            await self.limiter.release(key, limit, counter)
             raise
-        await self._release(key, limit)
+        await self.limiter.release(key, limit, counter)
 
-    async def _reserve(self, key: str, limit: RateLimitItemPerMinute) -> None:
+    async def _reserve(self, key: str, limit: RateLimitItemPerMinute) -> FixedWindowRateLimiter:
         try:
-            await self.limiter.hit(key, limit)
+            return await self.limiter.hit(key, limit)
         except RateLimitedError:
-            await self._release(key, limit)
             name = key.split(":")[1]
             get_logger("app.auth").warning("rate_limit_exceeded", limit=name, client=self.client)
             raise
-
-    async def _release(self, key: str, limit: RateLimitItemPerMinute) -> None:
-        await self.limiter.run("hit", limit, key, cost=-1)
 
 
 async def get_throttle(request: Request, limiter: RateLimiterDep) -> LoginThrottle:

@@ -49,7 +49,7 @@ class UserService:
 
         Raises:
             InvalidCredentialsError: Either is wrong, or the user is inactive. All cases take the
-                same time.
+                same time, once the hash has the cost of PASSWORD_HASH_COST.
         """
         statement = select(User).where(User.email == email)
         user = await self.session.scalar(statement, execution_options={"populate_existing": True})

@@ -1,5 +1,6 @@
 """Run the server."""
 
+import errno
 import socket
 from pathlib import Path
 from typing import Any
@@ -66,4 +67,6 @@ def check_port(host: str, port: int) -> None:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
         cause = str(error.strerror).partition(" (")[0]
-        fail(f"{host}:{port}: {cause}. Set PORT to use another port", event="address_unavailable")
+        is_taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        hint = "Set PORT to use another port" if is_taken else "Check HOST"
+        fail(f"{host}:{port}: {cause}. {hint}", event="address_unavailable")

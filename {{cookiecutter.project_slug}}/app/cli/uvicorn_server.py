@@ -6,6 +6,7 @@ from typing import Any
 
 import uvicorn
 from structlog import get_logger
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
@@ -50,7 +51,10 @@ def run(application: str, settings: CoreSettings, options: dict[str, Any]) -> No
     }
     if settings.workers > 1 and not options["reload"]:
         config = uvicorn.Config(application, **options)
-        Supervisor(config, sockets=[config.bind_socket()]).run()
+        supervisor = Supervisor(config, sockets=[config.bind_socket()])
+        supervisor.run()
+        if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+            sys.exit(STARTUP_FAILURE)
     else:
         uvicorn.run(application, **options)
 
@@ -66,9 +70,9 @@ class Supervisor(Multiprocess):
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Rejects large header sections (RFC 6585 section 5) and closes slow connections.
+    """Rejects large header and trailer sections (RFC 6585 section 5) and closes slow connections.
 
-    uvicorn itself accepts a header section of any size and waits for its end without limit.
+    uvicorn itself accepts sections of any size and waits for the end of the header without limit.
     """
 
     header_timer: asyncio.TimerHandle | None = None
@@ -93,6 +97,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self.stop_timer()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Count only what is not content: headers, trailers and chunk extensions."""
+        self.header_bytes = 0
+        super().on_body(body)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timer."""
         self.stop_timer()
@@ -105,12 +114,12 @@ class LimitedProtocol(HttpToolsProtocol):
             super().data_received(piece)
             if self.transport.is_closing():
                 return
-            if self.header_timer:
-                self.header_bytes += len(piece)
-                if self.header_bytes > MAX_HEADER_BYTES:
+            self.header_bytes += len(piece)
+            if self.header_bytes > MAX_HEADER_BYTES:
+                if self.header_timer:  # the header is incomplete, so there is no response yet
                     self.transport.write(TOO_LARGE)
-                    self.transport.close()
-                    return
+                self.transport.close()
+                return
 
     def start_timer(self) -> None:
         """Expect the end of the header section within ten seconds."""

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 from structlog.contextvars import bind_contextvars, get_contextvars
 
 MEDIA_TYPE = "application/problem+json"
@@ -140,6 +140,8 @@ async def handle_app_error(_request: HTTPConnection, error: AppError) -> Respons
 
 async def handle_http_exception(request: Request, error: HTTPException) -> Response:
     """Return the response to an error of the framework."""
+    if isinstance(error.__cause__, ClientDisconnect):  # while FastAPI read the body
+        raise error.__cause__
     headers = dict(error.headers or {})
     if error.status_code < 400:
         return Response(None, error.status_code, headers)
@@ -162,7 +164,9 @@ async def handle_validation_error(_request: Request, error: RequestValidationErr
 
 
 async def handle_unexpected_error(request: Request, error: Exception) -> Response:
-    """Return 500, with the traceback if DEBUG is set."""
+    """Return 500, with the traceback if DEBUG is set. Nobody waits after a disconnect."""
+    if isinstance(error, ClientDisconnect):
+        raise error
     is_debug = request.app.state.settings.debug
     return problem_response(500, "".join(format_exception(error)) if is_debug else "")
 

@@ -7,7 +7,7 @@ limited, only less exactly. A warning is logged every 30 seconds.
 import math
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from pydantic import NonNegativeInt, RedisDsn, Secret
-from redis.asyncio import ConnectionPool
+from redis.asyncio import BlockingConnectionPool
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog import get_logger
@@ -27,6 +27,7 @@ from app.core.health import is_probe
 from app.core.settings import PLACEHOLDER, SERVICE_NAME, CoreSettings
 
 TIMEOUT_SECONDS = 0.5
+MAX_CONNECTIONS = 20
 PAUSE_SECONDS = 30
 
 log = get_logger("app.rate_limit")
@@ -66,12 +67,17 @@ class RateLimiter:
 
     def __init__(self, settings: RateLimitSettings) -> None:
         self.local = self.shared = FixedWindowRateLimiter(MemoryStorage())
-        self.pool: ConnectionPool | None = None
+        self.pool: BlockingConnectionPool | None = None
         self.paused_until = 0.0
         if settings.redis_url:
             url = str(settings.redis_url.get_secret_value())
-            self.pool = ConnectionPool.from_url(
-                url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+            # Requests wait for a free connection; the other pool would raise an error.
+            self.pool = BlockingConnectionPool.from_url(
+                url,
+                max_connections=MAX_CONNECTIONS,
+                timeout=TIMEOUT_SECONDS,
+                socket_timeout=TIMEOUT_SECONDS,
+                socket_connect_timeout=TIMEOUT_SECONDS,
             )
             options: dict[str, Any] = {"implementation": "redispy", "connection_pool": self.pool}
             storage = RedisStorage(
@@ -84,26 +90,41 @@ class RateLimiter:
         if self.pool:
             await self.pool.aclose()
 
-    async def hit(self, key: str, limit: RateLimitItem) -> None:
-        """Count one hit.
+    async def hit(self, key: str, limit: RateLimitItem) -> FixedWindowRateLimiter:
+        """Count one hit, and return the counter that holds it.
 
         Raises:
-            RateLimitedError: The key is over the limit.
+            RateLimitedError: The key is over the limit. The hit is not counted.
         """
-        if not await self.run("hit", limit, key):
-            window = await self.run("get_window_stats", limit, key)
-            raise RateLimitedError(max(1, math.ceil(window.reset_time - time.time())))
+        counter, is_within_limit = await self.run("hit", limit, key)
+        if is_within_limit:
+            return counter
+        await self.release(key, limit, counter)
+        _, window = await self.run("get_window_stats", limit, key)
+        raise RateLimitedError(max(1, math.ceil(window.reset_time - time.time())))
 
-    async def run(self, operation: str, *args: Any, **options: int) -> Any:  # noqa: ANN401
-        """Call an operation in Redis, or in memory while Redis is unavailable."""
+    async def release(
+        self, key: str, limit: RateLimitItem, counter: FixedWindowRateLimiter
+    ) -> None:
+        """Take a hit back from the counter that holds it, if that is available."""
+        with suppress(StorageError):
+            await counter.hit(limit, key, cost=-1)
+
+    async def run(self, operation: str, *args: Any) -> tuple[FixedWindowRateLimiter, Any]:  # noqa: ANN401
+        """Call an operation of the counter in Redis, or in memory while Redis is unavailable.
+
+        Returns:
+            The counter and the result.
+        """
         if time.monotonic() >= self.paused_until:
             try:
-                return await getattr(self.shared, operation)(*args, **options)
+                return self.shared, await getattr(self.shared, operation)(*args)
             except StorageError as error:
+                if time.monotonic() >= self.paused_until:  # the first of concurrent errors
+                    cause = type(error.storage_error).__name__
+                    log.warning("rate_limit_without_redis", error=cause)
                 self.paused_until = time.monotonic() + PAUSE_SECONDS
-                cause = type(error.storage_error).__name__
-                log.warning("rate_limit_without_redis", error=cause)
-        return await getattr(self.local, operation)(*args, **options)
+        return self.local, await getattr(self.local, operation)(*args)
 
 
 @asynccontextmanager

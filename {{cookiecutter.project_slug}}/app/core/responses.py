@@ -36,6 +36,8 @@ class ResponseSender:
 
     async def __call__(self, message: Message) -> None:
         """Send a message of the response."""
+        if message["type"] == "websocket.close" and self.status == NO_RESPONSE:
+            self.status = 403  # of the server, to a rejected handshake
         if message["type"].endswith(("response.start", ".accept")):
             await self.start(message)
         elif not self.ended:
@@ -58,8 +60,11 @@ class ResponseSender:
             headers.append(HSTS)
         try:
             await self.send({**message, "headers": headers})
-        except RuntimeError as error:  # uvloop: the connection is closed
-            raise ClientDisconnect from error
+        except RuntimeError as error:
+            if "closed" not in str(error):  # the server refuses an invalid header
+                self.status = 500
+                raise
+            raise ClientDisconnect from error  # uvloop: the connection is closed
         if self.method == "HEAD":
             body = b""
         if body is not None:

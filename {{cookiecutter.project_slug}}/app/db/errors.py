@@ -22,6 +22,7 @@ UNIQUE_VIOLATIONS = {
 FOREIGN_KEY_VIOLATIONS = {"23503", sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY}
 # Classes of SQLSTATE: connection, rolled back, resources, in use, operator intervention.
 TRANSIENT_CLASSES = {"08", "40", "53", "55", "57"}
+READ_ONLY = "25006"  # during a failover
 # {% elif cookiecutter.database == "mysql" %}
 # Error number (MySQL Error Reference, server errors), or the extended result code of SQLite.
 UNIQUE_VIOLATIONS = {
@@ -93,7 +94,7 @@ def is_transient(error: DBAPIError) -> bool:
     if code == sqlite3.SQLITE_ERROR:
         return False  # SQLite reports invalid statements as OperationalError
     # {% if cookiecutter.database == "postgresql" %}
-    if str(code)[:2] in TRANSIENT_CLASSES:
+    if str(code)[:2] in TRANSIENT_CLASSES or code == READ_ONLY:
         return True
     # {% elif cookiecutter.database == "mysql" %}
     # The driver reports many programming errors as OperationalError.

@@ -124,7 +124,7 @@ class TestLastUse:
                 ]
                 for keys, key in found:
                     assert key
-                    await keys.record_use(key)
+                    assert await keys.record_use(key)
                     used.append((await get_key(app)).last_used_at)
 
         assert used[0] == used[1] is not None

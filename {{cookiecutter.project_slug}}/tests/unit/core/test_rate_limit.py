@@ -1,4 +1,5 @@
 import asyncio
+import math
 import socket
 import uuid
 from collections.abc import Callable
@@ -19,9 +20,10 @@ IN_MEMORY = RateLimitSettings.model_validate({})
 ONE = RateLimitItemPerMinute(1)
 
 
-async def test_hit_over_limit_raises_error_for_that_key() -> None:
+async def test_hit_over_limit_raises_error_until_one_is_released() -> None:
     limiter, limit = RateLimiter(IN_MEMORY), RateLimitItemPerMinute(2)
-    await limiter.hit("login:a", limit)
+    limiter.shared = RateLimiter(IN_MEMORY).local  # stands for Redis
+    counter = await limiter.hit("login:a", limit)
     await limiter.hit("login:a", limit)
 
     with pytest.raises(RateLimitedError) as raised:
@@ -30,13 +32,18 @@ async def test_hit_over_limit_raises_error_for_that_key() -> None:
     assert raised.value.headers is not None
     assert 1 <= int(raised.value.headers["Retry-After"]) <= 60
     await limiter.hit("login:b", limit)
+    limiter.paused_until = math.inf
+    await limiter.release("login:a", limit, counter)
+    limiter.paused_until = 0
+    await limiter.hit("login:a", limit)
 
 
 async def test_unavailable_redis_counts_in_memory_and_warns_once(log_lines: LogLines) -> None:
     async with aclosing(RateLimiter(NO_REDIS)) as limiter:
-        await limiter.hit("a", ONE)
+        limit = RateLimitItemPerMinute(3)
+        await asyncio.gather(*(limiter.hit("a", limit) for _ in range(3)))
         with pytest.raises(RateLimitedError):
-            await limiter.hit("a", ONE)
+            await limiter.hit("a", limit)
 
     assert [line["event"] for line in log_lines()] == ["rate_limit_without_redis"]
 
