@@ -107,10 +107,10 @@ def test_a_second_sigint_ends_at_once_and_leaves_the_port_free(launch: Launch) -
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_what_takes_longer_than_the_drain_is_cut(launch: Launch, workers: str) -> None:
     settings = {"SHUTDOWN_TIMEOUT": "1", "WORKERS": workers}
-    with launch(faulty=True, **settings) as service, slow_request(service) as answers:
+    with launch(faulty=True, **settings) as service, slow_request(service, 8) as answers:
         started = time.monotonic()
         service.stop()
-        assert 0.8 < time.monotonic() - started < SLOW_SECONDS - 0.5
+        assert 0.8 < time.monotonic() - started < 6
     assert all(answer.status >= 500 for answer in answers)
     assert service.lines("stderr") == []
     assert "lifespan ended" in [record["event"] for record in service.log()]
@@ -131,7 +131,8 @@ def test_idle_and_half_open_connections_do_not_hold_up_the_end(launch: Launch) -
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_failed_start_exits_with_3(launch: Launch, workers: str) -> None:
     with launch(faulty=True, healthy=False, FAULT="lifespan", WORKERS=workers) as service:
-        assert service.wait(20) == 3
+        # The supervisor may wait 30 seconds for a sign of a worker that has ended.
+        assert service.wait(60) == 3
 
 
 def test_a_signal_during_the_start_ends_it(launch: Launch) -> None:

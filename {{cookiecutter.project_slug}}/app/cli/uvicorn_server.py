@@ -93,8 +93,9 @@ class LimitedProtocol(HttpToolsProtocol):
             self.start_timer()
 
     def on_headers_complete(self) -> None:
-        """Stop the timer."""
+        """Stop the timer, and count anew for the trailers."""
         self.stop_timer()
+        self.header_bytes = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
