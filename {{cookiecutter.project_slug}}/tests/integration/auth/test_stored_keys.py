@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import event, select, update
+from sqlalchemy.exc import OperationalError
 
 from app.auth import CurrentUser
 from app.auth.api_keys import HEADER
@@ -128,6 +129,25 @@ class TestLastUse:
                     used.append((await get_key(app)).last_used_at)
 
         assert used[0] == used[1] is not None
+
+    async def test_key_revoked_while_table_is_locked_is_not_returned(
+        self, app: FastAPI, user_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        key_id = user_client.headers[HEADER].split("_")[-2]
+        await update_key(app, last_used_at=None)
+        async with app.state.sessions() as session:
+            keys = KeyService(session)
+            key = await keys.find(key_id)
+
+            async def revoke_and_fail() -> None:
+                await session.rollback()
+                await update_key(app, revoked_at=datetime.now(UTC))
+                raise OperationalError("UPDATE", {}, Exception("locked"))
+
+            monkeypatch.setattr(session, "commit", revoke_and_fail)
+
+            assert key
+            assert await keys.record_use(key) is None
 
     async def test_is_recorded_when_request_fails(
         self, app: FastAPI, user_client: AsyncClient
