@@ -121,10 +121,10 @@ def test_large_header_section_is_431_and_takes_no_memory(service: Service) -> No
 
 def test_large_trailer_section_closes_the_connection(service: Service) -> None:
     head = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with service.connect() as connection, pytest.raises(ConnectionError):  # noqa: PT012
+    with service.connect() as connection:
         connection.sendall(head + b"2\r\n{}\r\n0\r\n")
-        for _ in range(1000):
-            connection.sendall(b"X: " + b"a" * 8000 + b"\r\n")
+        with pytest.raises(ConnectionError):
+            connection.sendall((b"X: " + b"a" * 8000 + b"\r\n") * 1000)
     assert ask(service, HEALTH).status == 200
 
 

@@ -18,12 +18,7 @@ from app.auth.passwords import InvalidCredentialsError
 from app.auth.settings import AuthSettings
 from app.auth.tokens import InvalidTokenError
 from app.core.errors import BusinessRuleError
-from app.core.rate_limit import (
-    RateLimitedError,
-    RateLimiter,
-    RateLimiterDep,
-    get_client_network,
-)
+from app.core.rate_limit import RateLimiter, RateLimiterDep, get_client_network
 
 WINDOW_MINUTES = 15
 FAILURES = (InvalidCredentialsError, InvalidTokenError, BusinessRuleError)
@@ -84,12 +79,13 @@ class LoginThrottle:
         await self.limiter.release(key, limit, counter)
 
     async def _reserve(self, key: str, limit: RateLimitItemPerMinute) -> FixedWindowRateLimiter:
-        try:
-            return await self.limiter.hit(key, limit)
-        except RateLimitedError:
+        counter, error = await self.limiter.count(key, limit)
+        if error:
+            await self.limiter.release(key, limit, counter)
             name = key.split(":")[1]
             get_logger("app.auth").warning("rate_limit_exceeded", limit=name, client=self.client)
-            raise
+            raise error
+        return counter
 
 
 async def get_throttle(request: Request, limiter: RateLimiterDep) -> LoginThrottle:

@@ -99,7 +99,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Count only what is not content: headers, trailers and chunk extensions."""
+        """Start the count anew, because content has a limit of its own."""
         self.header_bytes = 0
         super().on_body(body)
 

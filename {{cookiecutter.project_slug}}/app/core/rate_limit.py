@@ -90,18 +90,29 @@ class RateLimiter:
         if self.pool:
             await self.pool.aclose()
 
-    async def hit(self, key: str, limit: RateLimitItem) -> FixedWindowRateLimiter:
-        """Count one hit, and return the counter that holds it.
+    async def hit(self, key: str, limit: RateLimitItem) -> None:
+        """Count one hit.
 
         Raises:
-            RateLimitedError: The key is over the limit. The hit is not counted.
+            RateLimitedError: The key is over the limit.
+        """
+        _, error = await self.count(key, limit)
+        if error:
+            raise error
+
+    async def count(
+        self, key: str, limit: RateLimitItem
+    ) -> tuple[FixedWindowRateLimiter, RateLimitedError | None]:
+        """Count one hit, which `release` can take back.
+
+        Returns:
+            The counter that holds the hit, and the error if the key is over the limit.
         """
         counter, is_within_limit = await self.run("hit", limit, key)
         if is_within_limit:
-            return counter
-        await self.release(key, limit, counter)
+            return counter, None
         _, window = await self.run("get_window_stats", limit, key)
-        raise RateLimitedError(max(1, math.ceil(window.reset_time - time.time())))
+        return counter, RateLimitedError(max(1, math.ceil(window.reset_time - time.time())))
 
     async def release(
         self, key: str, limit: RateLimitItem, counter: FixedWindowRateLimiter
